@@ -1,0 +1,1 @@
+"""The language models of the Gemma line: presets, decoder, checkpoints, tokenizers, generation."""

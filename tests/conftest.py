@@ -1,0 +1,25 @@
+"""Strict arithmetic for every test: no silent dtype promotion, no silent broadcasting of ranks, eight fake devices."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def getkey():
+    """A function that returns a new random key at each call, the same ones in every run."""
+    state = [jax.random.key(0)]
+
+    def next_key():
+        state[0], key = jax.random.split(state[0])
+        return key
+
+    return next_key
