@@ -1,0 +1,158 @@
+"""Causal grouped-query attention, whole sequences at once or piece by piece with a cache.
+
+Axis letters: T queries, S keys, K key/value heads, G query heads per key/value head, H head dimension, D width.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from culet.nn.linear import Linear
+from culet.nn.norm import RMSNorm
+from culet.nn.rope import Rope
+
+MASKED = -2.3819763e38  # finite in bfloat16 too, so that a row with nothing to see stays finite
+QUERY_BLOCK = 512  # queries per block once a sequence is longer than two blocks
+
+
+class KeyValueCache(eqx.Module):
+    """Rotated keys and values of one sequence: a ring of the last S slots, or all of them when S is the capacity."""
+
+    keys: Float[Array, "K S H"]
+    values: Float[Array, "K S H"]
+
+
+class Attention(eqx.Module):
+    """Multi-head attention with shared key/value heads (2305.13245), an optional window, norm and soft cap.
+
+    Order of operations: norm of queries and keys, rotation, scale, product, cap, mask, softmax in float32.
+    """
+
+    query: Linear
+    key: Linear
+    value: Linear
+    output: Linear
+    query_norm: RMSNorm | None
+    key_norm: RMSNorm | None
+    rope: Rope = eqx.field(static=True)
+    kv_heads: int = eqx.field(static=True)
+    head_dim: int = eqx.field(static=True)
+    window: int | None = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+    cap: float | None = eqx.field(static=True)
+
+    def __init__(
+        self, width: int, heads: int, kv_heads: int, head_dim: int, *, rope: Rope, window: int | None, scale: float,
+        cap: float | None, norm_epsilon: float | None, bias: bool, out_scale: float, key: Key[Array, ""],
+    ):  # fmt: skip
+        """`norm_epsilon` switches the norm of queries and keys on; `bias` is the output's, the others have none."""
+        query_key, key_key, value_key, output_key = jax.random.split(key, 4)
+        self.query = Linear(width, heads * head_dim, key=query_key)
+        self.key = Linear(width, kv_heads * head_dim, key=key_key)
+        self.value = Linear(width, kv_heads * head_dim, key=value_key)
+        self.output = Linear(heads * head_dim, width, bias=bias, scale=out_scale, key=output_key)
+        self.query_norm = None if norm_epsilon is None else RMSNorm(head_dim, norm_epsilon)
+        self.key_norm = None if norm_epsilon is None else RMSNorm(head_dim, norm_epsilon)
+        self.rope, self.kv_heads, self.head_dim = rope, kv_heads, head_dim
+        self.window, self.scale, self.cap = window, scale, cap
+
+    def __call__(self, x: Float[Array, "T D"], positions: Int[Array, "T"]) -> Float[Array, "T D"]:
+        """Attends within each document of a whole sequence; a document starts where `positions` restarts at 0."""
+        queries, keys, values = self._project(x, positions)
+        documents = jnp.cumsum(positions <= 0)
+        out = self._attend_blocks(queries, keys, values, jnp.arange(x.shape[0]), documents)
+        return self.output(out)
+
+    def extend(
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], cache: KeyValueCache, at: Int[Array, ""] | int
+    ) -> tuple[Float[Array, "T D"], KeyValueCache]:
+        """Attends from T further tokens, which take slots `at .. at + T - 1`, to themselves and to the cache.
+
+        Slot minus position is the left padding of the row, the same for all its tokens. Pieces of more than one token
+        must start at a multiple of T, and T must divide the size of a ring, so that no piece wraps around.
+        `at` is the Python integer 0 for the first piece, which then does not read the cache at all.
+        """
+        queries, keys, values = self._project(x, positions)
+        keys, values = keys.astype(cache.keys.dtype).swapaxes(0, 1), values.astype(cache.values.dtype).swapaxes(0, 1)
+        tokens, slots = x.shape[0], cache.keys.shape[1]
+        written = KeyValueCache(_write(cache.keys, keys, at % slots), _write(cache.values, values, at % slots))
+        padding = at - positions[0]
+        if isinstance(at, int) and at == 0 and tokens > 1:
+            seen, seen_positions = KeyValueCache(keys, values), positions
+        elif tokens == 1 or self.window is None:
+            seen, seen_positions = written, _slot_positions(slots, at + tokens) - padding
+        else:  # the piece may overwrite ring slots that its first tokens still see
+            seen = jax.tree.map(
+                lambda old, new: jnp.concatenate([old, new], axis=1), cache, KeyValueCache(keys, values)
+            )
+            old_positions = _slot_positions(slots, at) - (at - positions[0])
+            old_positions = jnp.where(_slot_positions(slots, at) < 0, -1, old_positions)
+            seen_positions = jnp.concatenate([old_positions, positions])
+        mask = (seen_positions >= 0)[None, :] & self._reach(positions, seen_positions)
+        return self.output(self._attend(queries, seen.keys, seen.values, mask)), written
+
+    def init_cache(self, capacity: int, piece: int, dtype: jnp.dtype) -> KeyValueCache:
+        """An empty cache for `capacity` tokens given in pieces of `piece`, no larger than the window needs."""
+        slots = capacity if self.window is None else min(capacity, -(-self.window // piece) * piece)
+        empty = jnp.zeros((self.kv_heads, slots, self.head_dim), dtype)
+        return KeyValueCache(empty, empty)
+
+    def _project(self, x, positions):
+        """Rotated queries [T K G H] and keys [T K H], values [T K H]."""
+        tokens = x.shape[0]
+        queries = self.query(x).reshape(tokens, -1, self.head_dim)
+        keys = self.key(x).reshape(tokens, self.kv_heads, self.head_dim)
+        values = self.value(x).reshape(tokens, self.kv_heads, self.head_dim)
+        if self.query_norm is not None and self.key_norm is not None:
+            queries, keys = self.query_norm(queries), self.key_norm(keys)
+        queries, keys = self.rope(queries, positions), self.rope(keys, positions)
+        return queries.reshape(tokens, self.kv_heads, -1, self.head_dim), keys, values
+
+    def _reach(self, queries: Int[Array, "T"], keys: Int[Array, "S"]) -> Bool[Array, "T S"]:
+        """Which keys lie in the past of which queries, and in their window."""
+        distance = queries[:, None] - keys[None, :]
+        return (distance >= 0) if self.window is None else (distance >= 0) & (distance < self.window)
+
+    def _attend(self, queries, keys, values, mask: Bool[Array, "T S"]) -> Float[Array, "T N"]:
+        """Softmax attention of queries [T K G H] over keys and values [K S H]."""
+        scores = jnp.einsum("tkgh,ksh->kgts", queries, keys, preferred_element_type=jnp.float32) * self.scale
+        if self.cap is not None:
+            scores = self.cap * jnp.tanh(scores / self.cap)
+        weights = jax.nn.softmax(jnp.where(mask[None, None], scores, MASKED), axis=-1).astype(values.dtype)
+        return jnp.einsum("kgts,ksh->tkgh", weights, values).reshape(queries.shape[0], -1)
+
+    def _attend_blocks(self, queries, keys, values, slots: Int[Array, "T"], documents: Int[Array, "T"]):
+        """Whole-sequence attention; a long one goes block by block, so that scores are never `T x T` in memory."""
+        tokens, keys, values = queries.shape[0], keys.swapaxes(0, 1), values.swapaxes(0, 1)
+        if tokens <= 2 * QUERY_BLOCK:
+            mask = self._reach(slots, slots) & (documents[:, None] == documents[None, :])
+            return self._attend(queries, keys, values, mask)
+        blocks = -(-tokens // QUERY_BLOCK)
+        span = tokens if self.window is None else min(tokens, QUERY_BLOCK + self.window - 1)
+
+        @jax.checkpoint
+        def block(start):
+            query_at = jnp.minimum(start + jnp.arange(QUERY_BLOCK), tokens - 1)
+            first = jnp.clip(start + QUERY_BLOCK - span, 0, tokens - span)
+            key_at = first + jnp.arange(span)
+            mask = self._reach(query_at, key_at) & (documents[query_at][:, None] == documents[key_at][None, :])
+            near = [jax.lax.dynamic_slice_in_dim(part, first, span, axis=1) for part in (keys, values)]
+            return self._attend(queries[query_at], *near, mask)
+
+        out = jax.lax.map(block, jnp.arange(blocks) * QUERY_BLOCK)
+        return out.reshape(blocks * QUERY_BLOCK, -1)[:tokens]
+
+
+def _write(
+    cache: Float[Array, "K S H"], new: Float[Array, "K T H"], slot: Int[Array, ""] | int
+) -> Float[Array, "K S H"]:
+    """The cache with `new` in slots from `slot` on; of a piece longer than the cache, its end."""
+    new = new[:, -cache.shape[1] :]
+    return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis=1)
+
+
+def _slot_positions(slots: int, filled: Int[Array, ""] | int) -> Int[Array, "S"]:
+    """Which token each slot of a ring holds after `filled` tokens: the latest one that fits; negative if none."""
+    last = filled - 1
+    return last - (last - jnp.arange(slots)) % slots
