@@ -4,16 +4,16 @@ Axis letters: N rows, T tokens in a row, B rows in a batch.
 """
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Shaped
 
 
 def pack(
-    documents: Iterable[Int[np.ndarray, "_"]],
+    documents: Iterable[np.ndarray | Sequence[int]],
     length: int,
-    weights: Iterable[Float[np.ndarray, "_"]] | None = None,
+    weights: Iterable[np.ndarray | Sequence[float | int]] | None = None,
 ) -> dict[str, Shaped[np.ndarray, "N T"]]:
     """Packs documents into rows of `length` tokens, splitting none that fits into a row.
 

@@ -2,9 +2,9 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from culet.core.progress import Progress
 from culet.core.tree import named_leaves
 
 
+@runtime_checkable
 class Indexable(Protocol):
     """Batches by step number, counted from 0: the same step must always give the same batch."""
 
@@ -40,7 +41,7 @@ class Interrupted(Exception):
 class NonFiniteError(ArithmeticError):
     """The loss, or the gradient of the parameter `culprit`, was not finite at `step`."""
 
-    def __init__(self, step: int, loss: float, culprit: str | None, folder: Path | None):
+    def __init__(self, step: int, loss: float | int, culprit: str | None, folder: Path | None):
         source = (
             f"the first parameter whose gradient or update is not finite is {culprit}"
             if culprit
@@ -62,7 +63,7 @@ def fit(
     checkpoint_every: int | None = None,
     keep: int = 3,
     log_every: int = 10,
-    evaluate: Callable[[Any], dict[str, float]] | None = None,
+    evaluate: Callable[[Any], Mapping[str, Any]] | None = None,
     evaluate_every: int | None = None,
     mesh: Mesh | None = None,
     progress: bool = True,
@@ -144,7 +145,7 @@ class _Report:
         self.leaves = leaves
         self.throughput = Throughput()
 
-    def check(self, step: int, metrics: dict[str, Any]) -> dict[str, float]:
+    def check(self, step: int, metrics: dict[str, Any]) -> dict[str, float | int]:
         """Waits for the metrics of a step and gives them as numbers."""
         values = {}
         for key, value in jax.device_get(metrics).items():
@@ -155,10 +156,10 @@ class _Report:
         loss = values.get("loss", 0.0)
         if culprit >= 0 or not math.isfinite(loss):
             raise NonFiniteError(step, loss, self.leaves[culprit] if culprit >= 0 else None, self.folder)
-        self.throughput.count(values.get("tokens", 0))
+        self.throughput.count(values.get("tokens", 0.0))
         return values
 
-    def write(self, step: int, values: dict[str, float], logged: bool) -> None:
+    def write(self, step: int, values: dict[str, float | int], logged: bool) -> None:
         rate = self.throughput.rate
         if self.bar:
             self.bar.update(step, values.get("loss"), rate)

@@ -27,7 +27,7 @@ class RunLog:
         self._file = (folder / "log.jsonl").open("a")
         self._events = SummaryWriter(str(folder), purge_step=start + 1)
 
-    def write(self, step: int, values: dict[str, float]) -> None:
+    def write(self, step: int, values: dict[str, float | int]) -> None:
         """Adds one line; what is not finite becomes null, for JSON has no word for it."""
         row: dict[str, Any] = {"step": step}
         row |= {name: value if math.isfinite(value) else None for name, value in values.items()}
@@ -81,7 +81,7 @@ class Throughput:
         self._mark: float | None = None  # None until the first step is done, which the compilation makes slow
         self.restart()
 
-    def count(self, tokens: float) -> None:
+    def count(self, tokens: float | int) -> None:
         """A step that took `tokens` is done."""
         now = time.perf_counter()
         if self._mark is not None:

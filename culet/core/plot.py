@@ -9,6 +9,8 @@ import numpy as np
 
 from culet.core.files import atomic_write
 
+Numbers = Sequence[float | int] | np.ndarray
+
 COLOURS = (
     "#1f5a99",
     "#d1622b",
@@ -21,7 +23,7 @@ COLOURS = (
 
 def line_plot(
     path: str | Path,
-    curves: Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]],
+    curves: Mapping[str, tuple[Numbers, Numbers]],
     xlabel: str,
     ylabel: str,
     title: str,

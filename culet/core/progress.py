@@ -20,7 +20,7 @@ class Progress:
         )
         self._task = self._bar.add_task(name, total=steps, completed=start, status="compiling")
 
-    def update(self, step: int, loss: float | None, tokens_per_second: float | None) -> None:
+    def update(self, step: int, loss: float | int | None, tokens_per_second: float | None) -> None:
         """Shows that `step` is done."""
         status = [] if loss is None else [f"loss {loss:.4f}"]
         if tokens_per_second is not None:

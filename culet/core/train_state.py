@@ -94,12 +94,14 @@ def training_step(
         if clip is not None:
             scale = clip / jnp.maximum(norm, clip)
             gradient = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradient)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, trained)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
+            updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, trained)
+            rate = None if schedule is None else jnp.asarray(schedule(state.step), jnp.float32)
         metrics = {name: value.astype(jnp.float32) * share for name, value in metrics.items()}
         metrics |= {"loss": value.astype(jnp.float32) * share, "tokens": weight, "gradient_norm": norm}
         metrics["culprit"] = _culprit(state.model, trained, squares, updates)
-        if schedule is not None:
-            metrics["learning_rate"] = jnp.asarray(schedule(state.step), jnp.float32)
+        if rate is not None:
+            metrics["learning_rate"] = rate
         model = eqx.apply_updates(state.model, updates)
         return TrainState(model, optimizer_state, state.step + 1, key), metrics
 
@@ -110,7 +112,7 @@ def _trained(model: Any, trainable: Any) -> Any:
     return eqx.filter(eqx.filter(model, trainable), eqx.is_inexact_array)
 
 
-def _micro(x: Array, parts: int) -> Array:
+def _micro(x: Any, parts: int) -> Any:
     """`[B, ...]` to `[M, B/M, ...]`, part m taking the rows m, m+M, ...: rows cut over devices stay where they are."""
     if x.shape[0] % parts:
         raise ValueError(f"A batch of {x.shape[0]} cannot be cut into {parts} micro-batches of equal size.")
