@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from culet.lm import chat_sandbox
 from culet.lm.tokenizer import Tokenizer
@@ -163,7 +164,7 @@ def _render(conversations: list[list[dict[str, str]]], tokenizer: Tokenizer, gen
             timeout=_START_SECONDS + chat_sandbox.SECONDS,
             check=False,
         )
-        answer = json.loads(child.stdout)
+        answer: dict[str, Any] = json.loads(child.stdout)
     except (subprocess.TimeoutExpired, ValueError):
         answer = {"problem": f"it took more than {chat_sandbox.SECONDS} s or the memory it may use"}
     if "problem" in answer:

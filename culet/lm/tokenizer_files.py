@@ -47,9 +47,9 @@ class JsonFile:
     Raises `ValueError` if it is broken or its decoder is not of Gemma's kind.
     """
 
-    FILE = "tokenizer.json"
-    TRANSFORMERS_CLASS = "PreTrainedTokenizerFast"
-    DEFAULTS: ClassVar = {"bos": "<bos>", "eos": "<eos>", "pad": "<pad>"}
+    FILE: ClassVar[str] = "tokenizer.json"
+    TRANSFORMERS_CLASS: ClassVar[str] = "PreTrainedTokenizerFast"
+    DEFAULTS: ClassVar[dict[str, str]] = {"bos": "<bos>", "eos": "<eos>", "pad": "<pad>"}
 
     def __init__(self, data: bytes, name: str):
         from tokenizers import Tokenizer
@@ -106,9 +106,9 @@ class SentencePieceFile:
     Raises `ValueError` if it is broken or puts a space in front of texts, as other families' do.
     """
 
-    FILE = "tokenizer.model"
-    TRANSFORMERS_CLASS = "GemmaTokenizer"
-    DEFAULTS: ClassVar = {"bos": "<bos>", "eos": "<eos>", "pad": "<pad>"}
+    FILE: ClassVar[str] = "tokenizer.model"
+    TRANSFORMERS_CLASS: ClassVar[str] = "GemmaTokenizer"
+    DEFAULTS: ClassVar[dict[str, str]] = {"bos": "<bos>", "eos": "<eos>", "pad": "<pad>"}
 
     def __init__(self, data: bytes, name: str):
         from sentencepiece import SentencePieceProcessor
