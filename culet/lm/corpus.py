@@ -22,7 +22,7 @@ from rich.progress import track
 HELD_OUT_SHARE = 0.05
 _SKIPPED = {"test", "tests", "idle_test", "idlelib", "lib2to3", "turtledemo", "site-packages", "dist-packages"}
 _SKIPPED |= {"__pycache__", "lib-dynload", "_pyrepl", "encodings", "pydoc_data", "ensurepip"}
-_COMPILED = ("builtins", "itertools", "math", "sys", "time")
+_COMPILED = ("builtins", "itertools", "math", "time")  # not `sys`, whose hooks other programs replace
 # Modules that hold, under another name, what users import as this.
 _PUBLIC_NAMES = {
     "_pydecimal": "decimal",
@@ -76,20 +76,20 @@ class Entry:
 def documents() -> tuple[Document, ...]:
     """The whole corpus: a document per chapter of the language's documentation, module, top-level class and function.
 
-    A class stands with its methods. A docstring that occurs twice is kept where it comes first. Order and content
-    depend on the version of Python alone.
+    A class stands with its methods. A paragraph that occurs in several places is kept in one. Order and
+    content depend on the version of Python alone.
 
     Raises `FileNotFoundError` if this Python came without the sources of its library.
     """
     groups: dict[str, list[str]] = {}
     seen: set[str] = set()
     for entry in entries():
-        doc = entry.doc if normalised(entry.doc) not in seen else ""
-        seen.add(normalised(doc))
+        doc = _without_copies(entry.doc, seen)
         if doc or entry.kind == "class":
             groups.setdefault(entry.document, []).append(f"{entry.heading}\n\n{doc}".strip())
-    made = [Document(title, "\n\n\n".join(parts) + "\n") for title, parts in groups.items() if "\n" in "".join(parts)]
-    return (*_topics(), *made)
+    library = [(title, "\n\n\n".join(parts)) for title, parts in groups.items() if "\n" in "".join(parts)]
+    topics = [(f"Python documentation: {title}", _without_copies(text.strip(), seen)) for title, text in _topics()]
+    return tuple(Document(title, text + "\n") for title, text in (*topics, *library) if text)
 
 
 @functools.cache
@@ -122,10 +122,19 @@ def normalised(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def _topics() -> Iterator[Document]:
-    topics = importlib.import_module("pydoc_data.topics").topics
-    for title, text in sorted(topics.items()):
-        yield Document(f"Python documentation: {title}", text.strip() + "\n")
+def _topics() -> list[tuple[str, str]]:
+    return sorted(importlib.import_module("pydoc_data.topics").topics.items())
+
+
+def _without_copies(text: str, seen: set[str]) -> str:
+    """`text` without the paragraphs that are in `seen`, where its own are put."""
+    kept = []
+    for paragraph in text.split("\n\n"):
+        words = normalised(paragraph)
+        if not words or words not in seen:
+            kept.append(paragraph)
+        seen.add(words)
+    return "\n\n".join(kept).strip()
 
 
 def _module_name(path: Path) -> str:
@@ -178,7 +187,7 @@ def _from_compiled(module: str) -> Iterator[Entry]:
     content = vars(importlib.import_module(module))
     yield Entry(module, "module", inspect.cleandoc(content["__doc__"] or ""), module)
     for short in sorted(name for name in content if not name.startswith("_")):
-        value, name = content[short], f"{module}.{short}"
+        value, name = content[short], short if module == "builtins" else f"{module}.{short}"
         if inspect.isclass(value) and value.__name__ == short:
             yield Entry(name, "class", _live_doc(value), name, bases=tuple(base.__name__ for base in value.__bases__))
             for inner, method in sorted(vars(value).items()):

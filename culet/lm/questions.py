@@ -119,7 +119,7 @@ def _about(entry: Entry, sentence: str | None) -> Iterator[tuple[str, str]]:
 
 def _home(entry: Entry, unique: bool) -> Iterator[tuple[str, str]]:
     module, _, short = entry.name.rpartition(".")
-    if entry.kind in ("function", "class") and unique and len(short) > 3:
+    if entry.kind in ("function", "class") and unique and module and len(short) > 3:
         ask = _choose(entry, f"Which module has the {entry.kind} `{short}`?", f"Where is the {entry.kind} `{short}`?")
         yield ask, f"It is in `{module}`."
 
@@ -171,7 +171,7 @@ def _kind(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _bases(entry: Entry) -> Iterator[tuple[str, str]]:
-    if entry.kind == "class" and len(entry.bases) == 1 and entry.bases[0].replace(".", "").isidentifier():
+    if entry.kind == "class" and len(entry.bases) == 1 and re.fullmatch(r"[^\W_]\w*(\.[^\W_]\w*)*", entry.bases[0]):
         ask = _choose(entry, f"Which class does `{entry.name}` extend?", f"What is the base class of `{entry.name}`?")
         yield ask, f"It is `{entry.bases[0]}`."
 

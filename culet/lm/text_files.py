@@ -16,7 +16,7 @@ def read_documents(paths: Iterable[str | Path]) -> Iterator[Document]:
     """The documents in these files and folders (searched in depth, in the order of their names).
 
     A `.txt` file is one document; each line of a `.jsonl` file is one, an object with the text in its field "text".
-    A document's title is its path, with the line behind a colon. Empty documents are left out; line ends become "\\n".
+    A document's title is its path, with the line behind a colon. Empty documents are left out, carriage returns too.
 
     Raises, before or while documents are given, `FileNotFoundError` for a path that does not exist or a folder with no
     such file, and `ValueError` naming file and line for another kind of file, for text that is not UTF-8, for a line

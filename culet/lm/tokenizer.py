@@ -16,7 +16,7 @@ from culet.core.files import atomic_write
 from culet.lm.tokenizer_files import Backend, JsonFile, SentencePieceFile
 
 TURNS = ("<start_of_turn>", "<end_of_turn>")
-_FORMATS: tuple[type[Backend], ...] = (JsonFile, SentencePieceFile)  # in a folder with both, the first is read
+_FORMATS = (JsonFile, SentencePieceFile)  # in a folder with both, the first is read
 
 
 class Tokenizer:

@@ -2,43 +2,17 @@
 
 Both are read through their makers' libraries (`tokenizers`, `sentencepiece`). Only byte-fallback vocabularies of
 Gemma's kind are taken: there a token's text does not depend on its neighbours, and encoding adds no space in front.
+
+`specials` maps the names of control tokens to their ids, `size` counts ids, up to the highest one.
 """
 
 import json
 import re
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _DECODERS = {"Sequence", "Replace", "ByteFallback", "Fuse"}
 _MOST_IDS = 2**24  # ids are table rows; a file that claims more is broken
-
-
-class Backend(Protocol):
-    """What `Tokenizer` needs of a vocabulary file. `specials` maps names of control tokens to their ids."""
-
-    FILE: ClassVar[str]
-    TRANSFORMERS_CLASS: ClassVar[str]
-    DEFAULTS: ClassVar[dict[str, str]]
-    size: int
-    specials: dict[str, int]
-
-    def __init__(self, data: bytes, name: str): ...
-
-    def encode(self, text: str) -> list[int]:
-        """Ids without beginning or end token; control tokens' names become those tokens."""
-        ...
-
-    def token_bytes(self, token: int) -> bytes:
-        """The bytes that one id stands for, none for an id that the file leaves out."""
-        ...
-
-    def id(self, name: str) -> int | None:
-        """The id of the token called `name`."""
-        ...
-
-    def serialise(self) -> bytes:
-        """The file's content."""
-        ...
 
 
 class JsonFile:
@@ -77,7 +51,7 @@ class JsonFile:
         self._backend = backend
 
     def encode(self, text: str) -> list[int]:
-        """As `Backend` says; what the file's post-processor would add is left out."""
+        """Ids without beginning or end token; control tokens' names become those tokens."""
         try:
             return self._backend.encode(text, add_special_tokens=False).ids
         except (TypeError, UnicodeEncodeError):
@@ -131,7 +105,8 @@ class SentencePieceFile:
         self._special = re.compile(f"({names})") if names else None
 
     def encode(self, text: str) -> list[int]:
-        """As `Backend` says; the library itself takes control tokens' names for plain text."""
+        """Ids without beginning or end token; control tokens' names become those tokens."""
+        # The library itself takes control tokens' names for plain text.
         parts = self._special.split(text) if self._special else [text]
         try:
             return [
@@ -157,6 +132,9 @@ class SentencePieceFile:
     def serialise(self) -> bytes:
         """The file's content."""
         return self._data
+
+
+Backend = JsonFile | SentencePieceFile
 
 
 def _check_decoder(decoder: object, name: str) -> None:
