@@ -39,6 +39,7 @@ GEMMA_TEMPLATE = """\
 """
 
 _ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
+_BATCH = 256  # conversations that one child renders
 _START_SECONDS = 25  # for the child to come up on a busy machine, beside the seconds that it may use
 
 
@@ -150,12 +151,13 @@ def _render(conversations: list[list[dict[str, str]]], tokenizer: Tokenizer, gen
     template = tokenizer.chat_template or GEMMA_TEMPLATE
     if template == GEMMA_TEMPLATE:  # ours, so it may run here, a hundred times faster
         return chat_sandbox.render_template(template, conversations, tokenizer.bos, generation)
-    request = {
-        "template": template,
-        "conversations": conversations,
-        "bos": tokenizer.bos,
-        "generation": generation,
-    }
+    request = {"template": template, "bos": tokenizer.bos, "generation": generation}
+    parts = range(0, len(conversations), _BATCH)
+    rendered = [_in_child({**request, "conversations": conversations[start : start + _BATCH]}) for start in parts]
+    return [text for texts in rendered for text in texts]
+
+
+def _in_child(request: dict[str, Any]) -> list[str]:
     try:
         child = subprocess.run(
             [sys.executable, "-P", str(Path(chat_sandbox.__file__))],

@@ -125,9 +125,10 @@ def test_templates_find_what_transformers_gives_them():
     assert chat.render([{"role": "user", "content": "<é>"}, MODEL], with_template(template)) == expected
 
 
-def test_many_conversations_are_encoded_as_each_alone():
+def test_many_conversations_are_encoded_as_each_alone(monkeypatch):
+    monkeypatch.setattr(chat, "_BATCH", 2)
     tokenizer = with_template(chat.GEMMA_TEMPLATE + "{{ '' }}")  # not known, so it runs in a child
-    conversations = [[USER], [SYSTEM, USER, MODEL, USER]]
+    conversations = [[USER], [SYSTEM, USER, MODEL, USER], [USER, MODEL]]
     assert chat.encode_many(conversations, tokenizer) == [
         chat.encode(messages, TOKENIZER) for messages in conversations
     ]
