@@ -89,18 +89,20 @@ class SentencePieceFile:
 
         model: Any = SentencePieceProcessor()
         try:
-            loaded = bool(data) and model.LoadFromSerializedProto(data)
-        except (RuntimeError, ValueError, TypeError):
-            loaded = False
-        if not loaded or not 0 < model.GetPieceSize() <= _MOST_IDS:
+            loaded = bool(data) and model.LoadFromSerializedProto(data) and 0 < model.GetPieceSize() <= _MOST_IDS
+            pieces = [model.IdToPiece(i) for i in range(model.GetPieceSize())] if loaded else []
+            begun = model.EncodeAsPieces("a") if loaded else []
+        except (RuntimeError, ValueError, TypeError):  # a damaged piece is no UTF-8, which is a ValueError
+            pieces = begun = []
+        if not begun or any(model.IsByte(i) and not _BYTE.fullmatch(piece) for i, piece in enumerate(pieces)):
             raise ValueError(f"{name}: not a SentencePiece model (empty, cut short or another kind of file)")
-        if model.EncodeAsPieces("a")[0].startswith("▁"):
+        if begun[0].startswith("▁"):
             raise ValueError(
                 f"{name}: puts a space in front of every text; train it with add_dummy_prefix=false, as Gemma's is"
             )
-        self._model, self._data = model, data
-        self.size = model.GetPieceSize()
-        self.specials = {model.IdToPiece(i): i for i in range(self.size) if model.IsControl(i)}
+        self._model, self._data, self._pieces = model, data, pieces
+        self.size = len(pieces)
+        self.specials = {piece: i for i, piece in enumerate(pieces) if model.IsControl(i)}
         names = "|".join(map(re.escape, sorted(self.specials, key=len, reverse=True)))
         self._special = re.compile(f"({names})") if names else None
 
@@ -119,7 +121,7 @@ class SentencePieceFile:
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes that one id stands for."""
-        text = self._model.IdToPiece(token)
+        text = self._pieces[token]
         if self._model.IsByte(token):
             return bytes([int(text[3:5], 16)])
         return (self._model.DecodeIds([token]) if self._model.IsUnknown(token) else text.replace("▁", " ")).encode()
@@ -127,7 +129,7 @@ class SentencePieceFile:
     def id(self, name: str) -> int | None:
         """The id of the token called `name`."""
         found = self._model.PieceToId(name)
-        return None if self._model.IsUnknown(found) and self._model.IdToPiece(found) != name else found
+        return None if self._pieces[found] != name else found
 
     def serialise(self) -> bytes:
         """The file's content."""

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from culet.lm.text_files import read_conversations, read_documents
@@ -98,6 +98,7 @@ def test_conversations_are_not_plain_text(tmp_path):
         list(read_conversations([write(tmp_path / "a.txt", "x")]))
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_documents_or_one_clear_error(tmp_path_factory, content):
     path = write(tmp_path_factory.getbasetemp() / "fuzz.jsonl", content)

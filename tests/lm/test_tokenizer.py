@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from culet.lm.tokenizer import StreamDecoder, Tokenizer
@@ -42,6 +42,7 @@ def test_the_end_token_is_put_once_and_only_on_demand():
     assert TOKENIZER.encode("", bos=False) == []
 
 
+@settings(deadline=None)
 @given(SPICED.map("".join))
 @example("<<bos>bos>")
 def test_text_that_is_not_ours_makes_no_control_tokens_and_comes_back_whole(text):
@@ -50,6 +51,7 @@ def test_text_that_is_not_ours_makes_no_control_tokens_and_comes_back_whole(text
     assert TOKENIZER.decode(ids) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, TOKENIZER.vocabulary - 1)))
 @example([6 + byte for byte in "漢😀".encode()[:-1]] + [300])
 def test_streamed_pieces_join_to_the_decoded_text_and_none_is_broken(ids):
@@ -59,6 +61,7 @@ def test_streamed_pieces_join_to_the_decoded_text_and_none_is_broken(ids):
         assert "".join([*pieces, stream.finish()]) == TOKENIZER.decode(ids, skip_special=skip_special)
 
 
+@settings(deadline=None)
 @given(UNICODE)
 def test_a_whole_text_streams_without_replacement_characters(text):
     stream = StreamDecoder(TOKENIZER)

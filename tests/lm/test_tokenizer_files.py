@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from culet.lm.tokenizer import StreamDecoder, Tokenizer
@@ -45,6 +45,7 @@ TOKENIZER = Tokenizer(SentencePieceFile(MODEL, "model"))
 LIBRARY = sentencepiece.SentencePieceProcessor(model_proto=MODEL)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁\0")))
 def test_sentencepiece_ids_are_the_library_s_and_text_comes_back(text):
     assume(not any(name in text for name in TOKENIZER.specials))
@@ -62,6 +63,7 @@ def test_sentencepiece_control_tokens_within_text():
     assert TOKENIZER.decode([2, 1], skip_special=False) == "<bos><eos>"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 399)))
 def test_sentencepiece_streams_what_it_decodes(ids):
     stream = StreamDecoder(TOKENIZER)
@@ -82,6 +84,20 @@ def test_a_broken_sentencepiece_model_is_named(tmp_path, data):
     with pytest.raises(ValueError, match="not a SentencePiece model") as problem:
         Tokenizer.load(tmp_path)
     assert str(tmp_path) in str(problem.value)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(MODEL) - 1), st.integers(0, 255)), min_size=1, max_size=5))
+def test_a_damaged_sentencepiece_model_gives_one_clear_error_or_a_tokenizer(changes):
+    damaged = bytearray(MODEL)
+    for place, value in changes:
+        damaged[place] = value
+    try:
+        tokenizer = Tokenizer(SentencePieceFile(bytes(damaged), "the file"))
+    except ValueError as problem:
+        assert str(problem).startswith("the file: ")
+    else:
+        assert isinstance(tokenizer.decode(tokenizer.encode("a <bos> text")), str)
 
 
 def test_a_sentencepiece_model_of_another_family_is_refused():
@@ -110,6 +126,7 @@ def _values(tree: object) -> list[tuple]:
     return [(), *((key, *rest) for key, inner in items for rest in _values(inner))]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(_values(JSON)[1:]), st.sampled_from([None, -1, 2**63, 1.5, "", "x", [], [[]], {}, {"type": "x"}])
 )

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from culet.lm import corpus
@@ -24,6 +24,7 @@ def test_the_layout_of_ids():
     assert not [piece for piece in pieces if " " in piece.lstrip(" ")]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("▁ \x10 \x100\x101 \x10\x10▁0")
 @example("<0x41> <pad> \r\n \u2028 \0")
