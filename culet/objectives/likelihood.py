@@ -30,7 +30,7 @@ class _LogProbability(Rule):
 
     def slope(self, statistics, logits, chunk, weights):
         place, _ = chunk.place(self.targets)
-        is_target = place[:, None] == jnp.arange(logits[0].shape[1])[None, :]
+        is_target = place[:, None] == jnp.arange(logits[0].shape[1], dtype=place.dtype)[None, :]
         probabilities = jnp.exp(logits[0] - statistics[0].value()[:, None])
         return weights[:, None] * (is_target.astype(probabilities.dtype) - probabilities)
 
@@ -54,7 +54,8 @@ def token_log_probabilities(
     """
     size = chunk_size(targets.size, embedding.shape[0], chunk)
     head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
-    return over_vocabulary(_LogProbability(targets.ravel()), (head,), size).reshape(targets.shape)
+    values: Array = over_vocabulary(_LogProbability(targets.ravel()), (head,), size)
+    return values.reshape(targets.shape)
 
 
 def cross_entropy(

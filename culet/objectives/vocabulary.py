@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, DTypeLike, Float, Int
 
 LOGIT_BYTES = 2**28
@@ -30,7 +31,7 @@ class Chunk(NamedTuple):
     def place(self, ids: Int[Array, "..."]) -> tuple[Int[Array, "..."], Bool[Array, "..."]]:
         """Where in this chunk each id stands, and whether it does at all; the place of those that do not is C."""
         size = self.fresh.shape[0]
-        local = ids - self.start
+        local = ids.astype(self.start.dtype) - self.start
         inside = (local >= 0) & (local < size)
         return jnp.where(inside, local, size), inside
 
@@ -49,7 +50,7 @@ class Head(eqx.Module):
     @property
     def dtype(self) -> DTypeLike:
         """The dtype of logits and of sums."""
-        return jnp.promote_types(self.hidden.dtype, jnp.float32)
+        return np.promote_types(self.hidden.dtype, np.float32)
 
     def logits(self, chunk: Chunk) -> Float[Array, "T C"]:
         """The logits of one chunk."""
@@ -195,6 +196,6 @@ def _whole(size: int) -> Chunk:
 def _each_chunk(step: Callable[[Any, Chunk], Any], state: Any, vocabulary: int, size: int) -> Any:
     def body(index, state):
         start = jnp.minimum(index * size, vocabulary - size)
-        return step(state, Chunk(start, start + jnp.arange(size) >= index * size))
+        return step(state, Chunk(start, start + jnp.arange(size, dtype=start.dtype) >= index * size))
 
     return jax.lax.fori_loop(0, -(-vocabulary // size), body, state)
