@@ -41,7 +41,7 @@ def inspect(
 def _row(name: str, length: int | None, batch: int, dtype: str) -> dict:
     import jax.numpy as jnp
 
-    from culet.lm.sizes import sizes
+    from culet.lm.footprint import sizes
 
     if dtype not in ("bfloat16", "float16", "float32"):
         raise ValueError(f"dtype {dtype!r} is none of bfloat16, float16 and float32")
@@ -73,13 +73,10 @@ def _row(name: str, length: int | None, batch: int, dtype: str) -> dict:
 
 
 def _config(name: str):
-    from culet.lm import preset, presets
+    from culet.lm import load_config, preset, presets
+    from culet.lm.hub import resolve
 
-    if name in presets():
-        return preset(name)
-    from culet.lm.hub import resolve_config
-
-    return resolve_config(name)
+    return preset(name) if name in presets() else load_config(resolve(name, patterns=["config.json"]))
 
 
 def _gib(count: int) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
 
 NEW_VOCABULARY = 8192  # of a tokenizer made on the spot
+ALL_LINEAR = ""  # the pattern that is found in every path
 
 
 def new_or_loaded(
@@ -59,7 +60,7 @@ def parse_scaled(preset: str, text: str) -> "DecoderConfig":
 
 def _new_tokenizer(texts: Sequence[Path], conversations: bool, vocabulary: int) -> "Tokenizer":
     from culet.lm.text_files import read_conversations, read_documents
-    from culet.lm.train_tokenizer import train_tokenizer
+    from culet.lm.tokenizer_training import train_tokenizer
 
     if conversations:
         return train_tokenizer((turn["content"] for talk in read_conversations(texts) for turn in talk), vocabulary)
@@ -95,7 +96,7 @@ def lora(model: "Decoder", rank: int | None, alpha: float, seed: int) -> tuple[A
 
     if rank is None:
         return model, eqx.is_inexact_array
-    adapted = add_lora(model, rank=rank, alpha=alpha, key=jax.random.key(seed))
+    adapted = add_lora(model, ALL_LINEAR, rank, alpha, key=jax.random.key(seed))
     return adapted, lora_filter(adapted)
 
 

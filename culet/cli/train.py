@@ -46,7 +46,7 @@ def tokenizer(
     [dim]culet tokenizer books/ --vocabulary 8192 --out runs/tokenizer[/]
     """
     from culet.lm.text_files import read_documents
-    from culet.lm.train_tokenizer import train_tokenizer
+    from culet.lm.tokenizer_training import train_tokenizer
 
     made = train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
     made.save(out)

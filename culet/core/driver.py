@@ -54,11 +54,12 @@ class NonFiniteError(ArithmeticError):
 
 
 def fit(
-    step: Callable[[Any, Any], tuple[Any, dict[str, Any]]],
+    step: Callable[..., tuple[Any, dict[str, Any]]],
     state: Any,
     batches: Indexable | None = None,
     *,
     steps: int,
+    fixed: tuple[Any, ...] = (),
     folder: str | Path | None = None,
     checkpoint_every: int | None = None,
     keep: int = 3,
@@ -69,12 +70,13 @@ def fit(
     progress: bool = True,
     name: str = "training",
 ) -> Any:
-    """Runs `state, metrics = step(state, batches[i])` for i in 0..steps-1 and returns the last state.
+    """Runs `state, metrics = step(state, batches[i], *fixed)` for i in 0..steps-1 and returns the last state.
 
     `step` is compiled, unless it is already, and consumes its state: the arrays of the `state` passed in must not be
-    used again. `metrics` holds scalars. `loss` and `tokens` are shown; `culprit`, an index among
-    `jax.tree.leaves(state)` or -1, names the leaf to blame when something is not finite. Without `batches`, steps get
-    None. With a `mesh`, batches are cut over its axes `data` and `fsdp`; place the state with `shard` before.
+    used again. What is `fixed`, a teacher say, goes to every step and is neither consumed nor saved. `metrics` holds
+    scalars. `loss` and `tokens` are shown; `culprit`, an index among `jax.tree.leaves(state)` or -1, names the leaf to
+    blame when something is not finite. Without `batches`, steps get None. With a `mesh`, batches are cut over its axes
+    `data` and `fsdp`; place the state with `shard` before.
 
     `evaluate(state)` gives numbers by name, every `evaluate_every` steps and at the end; `progress` shows a bar under
     `name`.
@@ -111,7 +113,8 @@ def fit(
         before = None  # the metrics of the step before: looked at while the device is busy with the next one
         for done in range(start + 1, steps + 1):
             batch = None if batches is None else batches[done - 1]
-            state, metrics = advance(batch if mesh is None or batch is None else place(batch, mesh), state)
+            batch = batch if mesh is None or batch is None else place(batch, mesh)
+            state, metrics = advance((batch, fixed), state)
             if before is not None:
                 report.write(done - 1, report.check(done - 1, before), _due(done - 1, log_every, steps))
             before = metrics
@@ -202,17 +205,17 @@ def _unshared(state: Any) -> Any:
     return jax.tree.map(own, state)
 
 
-def _compiled(step: Callable[[Any, Any], Any], state: Any) -> Callable[[Any, Any], Any]:
-    """`advance(batch, state)`, which reuses the memory of the state and leaves each array where it is on the mesh."""
+def _compiled(step: Callable[..., Any], state: Any) -> Callable[[Any, Any], Any]:
+    """`advance((batch, fixed), state)`: reuses the memory of the state, leaves each array where it is on the mesh."""
     if hasattr(step, "lower"):
-        return lambda batch, state: step(state, batch)
+        return lambda inputs, state: step(state, inputs[0], *inputs[1])
     places = [getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state)]
 
     def stay(leaf: Any, place: Any) -> Any:
         return jax.lax.with_sharding_constraint(leaf, place) if isinstance(place, NamedSharding) else leaf
 
-    def advance(batch: Any, state: Any) -> Any:
-        state, metrics = step(state, batch)
+    def advance(inputs: Any, state: Any) -> Any:
+        state, metrics = step(state, inputs[0], *inputs[1])
         leaves, tree = jax.tree.flatten(state)
         return jax.tree.unflatten(tree, [stay(*pair) for pair in zip(leaves, places, strict=True)]), metrics
 

@@ -24,15 +24,9 @@ class TrainState(eqx.Module):
     key: Key[Array, ""]
 
     @classmethod
-    def create(
-        cls,
-        model: Any,
-        optimizer: optax.GradientTransformation,
-        key: Key[Array, ""],
-        trainable: Any = eqx.is_inexact_array,
-    ) -> "TrainState":
-        """The state before the first step. Only leaves that pass the Equinox filter `trainable` get optimiser state."""
-        return cls(model, optimizer.init(_trained(model, trainable)), jnp.zeros((), jnp.int32), key)
+    def create(cls, model: Any, optimizer: optax.GradientTransformation, key: Key[Array, ""]) -> "TrainState":
+        """The state before the first step. All floating leaves of `model` will be trained."""
+        return cls(model, optimizer.init(_trained(model)), jnp.zeros((), jnp.int32), key)
 
 
 def training_step(
@@ -43,9 +37,8 @@ def training_step(
     compute_dtype: Any = None,
     clip: float | None = None,
     schedule: optax.Schedule | None = None,
-    trainable: Any = eqx.is_inexact_array,
-) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Array]]]:
-    """Builds `step(state, batch) -> (state, metrics)` for `fit`.
+) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+    """Builds `step(state, batch, frozen=None) -> (state, metrics)` for `fit`.
 
     `loss(model, batch, key)` returns `(sum, weight, metrics)`: the weighted loss summed over the batch, the sum of the
     weights, and further sums over the same weights. What is minimised is sum / weight. The batch may be done in
@@ -53,39 +46,41 @@ def training_step(
     the whole batch even where the parts weigh unequally.
 
     `compute_dtype` casts the floating leaves of the model for forward and backward; gradients are added up, and
-    parameters kept, in their own dtype. `clip` bounds the global norm of the gradient. `trainable` is an Equinox
-    filter: all other leaves stay as they are, without gradient and without optimiser state.
+    parameters kept, in their own dtype. `clip` bounds the global norm of the gradient. `frozen` is the other half of
+    `eqx.partition`, if the state's model is only what shall be trained: it is put back for the loss, gets no gradient
+    and no optimiser state, and as an argument in `fit(fixed=...)` stays out of checkpoints.
 
     Metrics: `loss`; the loss function's own, divided by the weight; `tokens` (the weight); `gradient_norm` before
     clipping; `learning_rate` if `schedule` is given; and `culprit`: the index among `jax.tree.leaves(state)` of the
     first parameter whose gradient or update is not finite, -1 when all are.
     """
 
-    def total(trained: Any, model: Any, batch: Any, key: Key[Array, ""]) -> Any:
-        model = eqx.combine(trained, model)
+    def total(trained: Any, rest: Any, batch: Any, key: Key[Array, ""]) -> Any:
+        model = eqx.combine(trained, rest)
         if compute_dtype is not None:
             model = jax.tree.map(lambda x: x.astype(compute_dtype) if eqx.is_inexact_array(x) else x, model)
         value, weight, metrics = loss(model, batch, key)
         return value, (weight, metrics)
 
-    def sums(trained: Any, model: Any, batch: Any, key: Key[Array, ""]) -> Any:
+    def sums(trained: Any, rest: Any, batch: Any, key: Key[Array, ""]) -> Any:
         """`((sum, (weight, metrics)), gradient of the sum)` of the whole batch."""
         gradient = jax.value_and_grad(total, has_aux=True)
         if micro_batches == 1:
-            return gradient(trained, model, batch, key)
+            return gradient(trained, rest, batch, key)
         parts = jax.tree.map(lambda x: _micro(x, micro_batches), batch), jax.random.split(key, micro_batches)
-        like = jax.eval_shape(lambda part: gradient(trained, model, *part), jax.tree.map(lambda x: x[0], parts))
+        like = jax.eval_shape(lambda part: gradient(trained, rest, *part), jax.tree.map(lambda x: x[0], parts))
         zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
 
         def add(so_far: Any, part: Any) -> Any:
-            return jax.tree.map(jnp.add, so_far, gradient(trained, model, *part)), None
+            return jax.tree.map(jnp.add, so_far, gradient(trained, rest, *part)), None
 
         return jax.lax.scan(add, zero, parts)[0]
 
-    def step(state: TrainState, batch: PyTree) -> tuple[TrainState, dict[str, Array]]:
+    def step(state: TrainState, batch: PyTree, frozen: Any = None) -> tuple[TrainState, dict[str, Array]]:
         key, loss_key = jax.random.split(state.key)
-        trained = _trained(state.model, trainable)
-        (value, (weight, metrics)), gradient = sums(trained, state.model, batch, loss_key)
+        trained = _trained(state.model)
+        rest = state.model if frozen is None else eqx.combine(state.model, frozen)
+        (value, (weight, metrics)), gradient = sums(trained, rest, batch, loss_key)
         weight = weight.astype(jnp.float32)
         share = 1 / jnp.where(weight == 0, 1, weight)  # a batch in which nothing is to be learnt teaches nothing
         gradient = jax.tree.map(lambda g: g * share.astype(g.dtype), gradient)
@@ -108,8 +103,8 @@ def training_step(
     return step
 
 
-def _trained(model: Any, trainable: Any) -> Any:
-    return eqx.filter(eqx.filter(model, trainable), eqx.is_inexact_array)
+def _trained(model: Any) -> Any:
+    return eqx.filter(model, eqx.is_inexact_array)
 
 
 def _micro(x: Any, parts: int) -> Any:

@@ -1,7 +1,66 @@
-"""The language models of the Gemma line: presets, decoder, checkpoints, tokenizers, generation."""
+"""The language models of the Gemma line: presets, decoder, checkpoints, tokenizers, generation.
 
-from culet.lm.config import DecoderConfig
-from culet.lm.decoder import Decoder
-from culet.lm.presets import preset, presets
+Names are loaded when first used, so that what reads only texts or configurations does not wait for jax. (No file here
+may bear the name of a function it exports: importing the file would put the module where the function belongs.)
+"""
 
-__all__ = ["Decoder", "DecoderConfig", "preset", "presets"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from culet.lm.checkpoint import load_config, load_model, save_model
+    from culet.lm.completion import Completion, generate, stream, stream_batch
+    from culet.lm.config import DecoderConfig
+    from culet.lm.decoder import Decoder
+    from culet.lm.folder import load, save
+    from culet.lm.footprint import sizes
+    from culet.lm.presets import preset, presets, scaled
+    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizer_training import train_tokenizer
+    from culet.lm.training import Recipe, train
+
+_HOME = {
+    "checkpoint": ("load_config", "load_model", "save_model"),
+    "config": ("DecoderConfig",),
+    "decoder": ("Decoder",),
+    "folder": ("load", "save"),
+    "completion": ("Completion", "generate", "stream", "stream_batch"),
+    "presets": ("preset", "presets", "scaled"),
+    "footprint": ("sizes",),
+    "tokenizer": ("Tokenizer",),
+    "tokenizer_training": ("train_tokenizer",),
+    "training": ("Recipe", "train"),
+}
+
+__all__ = [
+    "Completion",
+    "Decoder",
+    "DecoderConfig",
+    "Recipe",
+    "Tokenizer",
+    "generate",
+    "load",
+    "load_config",
+    "load_model",
+    "preset",
+    "presets",
+    "save",
+    "save_model",
+    "scaled",
+    "sizes",
+    "stream",
+    "stream_batch",
+    "train",
+    "train_tokenizer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f"culet.lm.{module}"), name)
+    raise AttributeError(f"module 'culet.lm' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

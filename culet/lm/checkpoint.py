@@ -52,6 +52,12 @@ def load_model(
     return jax.tree.unflatten(jax.tree.structure(skeleton), [loaded[path] for path in leaves])
 
 
+def load_config(folder: Path | str) -> DecoderConfig:
+    """The configuration of the model in `folder`. Raises `ConfigError`, naming file and key, if it cannot be used."""
+    path = Path(folder) / CONFIG
+    return config_from_transformers(read_object(path, ConfigError), str(path))
+
+
 def save_model(
     folder: Path | str, model: Decoder, *, dtype: str | None = None, max_shard_bytes: int = MAX_SHARD_BYTES
 ) -> None:

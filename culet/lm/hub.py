@@ -1,10 +1,11 @@
 """From what a user names, a folder or a Hub id, to a folder on this machine."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 # Everything a model needs that is only data: no pickles, no code.
-PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
+PATTERNS = ("*.json", "*.safetensors", "*.jinja", "tokenizer.model")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -12,11 +13,12 @@ class HubError(FileNotFoundError):
     """A model that is neither a folder here nor to be had from the Hub."""
 
 
-def resolve(path_or_hub_id: str | Path, revision: str | None = None) -> Path:
+def resolve(path_or_hub_id: str | Path, revision: str | None = None, patterns: Sequence[str] = PATTERNS) -> Path:
     """The folder of a model. A folder that exists is itself and never touches the network; "owner/name" is fetched.
 
     Fetching goes through huggingface_hub: its cache, the token in `HF_TOKEN`, and `HF_HUB_OFFLINE=1` for the cache
-    alone. `revision` is a branch, tag or commit there. Raises `HubError` saying what to do when that fails.
+    alone. `revision` is a branch, tag or commit there; `patterns` say which files to fetch. Raises `HubError` saying
+    what to do when that fails.
     """
     name = str(path_or_hub_id)
     folder = Path(path_or_hub_id).expanduser()
@@ -26,15 +28,15 @@ def resolve(path_or_hub_id: str | Path, revision: str | None = None) -> Path:
         raise HubError(f"{name!r} is a file; name the folder that holds config.json and the weights")
     if isinstance(path_or_hub_id, Path) or not _HUB_ID.fullmatch(name):
         raise HubError(f"{name!r} is neither a folder here nor a Hub id of the form owner/name")
-    return _fetch(name, revision)
+    return _fetch(name, revision, patterns)
 
 
-def _fetch(hub_id: str, revision: str | None) -> Path:
+def _fetch(hub_id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
     try:
-        return Path(huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=PATTERNS))
+        return Path(huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
     # The messages are ours alone: those of the library can carry addresses and request headers.
     except errors.GatedRepoError:
         problem = "is gated: accept its terms on its page, and set HF_TOKEN to a token of that account"

@@ -57,6 +57,21 @@ def read_conversations(paths: Iterable[str | Path]) -> Iterator[list[dict[str, s
         raise ValueError(f"{', '.join(map(str, files))}: no conversation in there")
 
 
+def read_prompts(file: str | Path) -> list[str]:
+    """The prompts in a `.jsonl` file with a "prompt" in each line, or in a text file with one prompt a line.
+
+    Raises `ValueError`, naming file and line, for what cannot be read so, and for a file with no prompts.
+    """
+    path = _find([file])[0]
+    if ".jsonl" in path.suffixes:
+        prompts = [_field(data, "prompt", where) for where, data in _objects(path)]
+    else:
+        prompts = [line for line in _text(_read(path), str(path)).splitlines() if line.strip()]
+    if not prompts:
+        raise ValueError(f"{path}: no prompts in this file")
+    return prompts
+
+
 def _find(paths: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):

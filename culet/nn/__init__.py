@@ -2,6 +2,7 @@
 
 from culet.nn.attention import Attention, KeyValueCache
 from culet.nn.linear import Linear, matvec
+from culet.nn.lora import LoRALinear, add_lora, lora_filter, merge_lora
 from culet.nn.mlp import GatedMLP
 from culet.nn.norm import RMSNorm
 from culet.nn.recurrent import GatedRecurrence, RecurrentBlock, RecurrentState
@@ -14,10 +15,14 @@ __all__ = [
     "GatedRecurrence",
     "KeyValueCache",
     "Linear",
+    "LoRALinear",
     "RMSNorm",
     "RecurrentBlock",
     "RecurrentState",
     "Rope",
+    "add_lora",
     "linear_scan",
+    "lora_filter",
     "matvec",
+    "merge_lora",
 ]

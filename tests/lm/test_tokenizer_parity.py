@@ -13,7 +13,7 @@ from culet.lm import chat
 from culet.lm.corpus import documents
 from culet.lm.tokenizer import Tokenizer
 from culet.lm.tokenizer_files import SentencePieceFile
-from culet.lm.train_tokenizer import train_tokenizer
+from culet.lm.tokenizer_training import train_tokenizer
 
 pytestmark = pytest.mark.parity
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from culet.lm import corpus
-from culet.lm.train_tokenizer import SPECIALS, train_tokenizer
+from culet.lm.tokenizer_training import SPECIALS, train_tokenizer
 
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("test_t*.py"))]
 TOKENIZER = train_tokenizer(TEXTS, 700)
@@ -45,7 +45,7 @@ def test_it_compresses():
 
 def test_the_same_text_gives_the_same_file_whatever_the_threads():
     program = (
-        "import hashlib, sys; from pathlib import Path; from culet.lm.train_tokenizer import train_tokenizer\n"
+        "import hashlib, sys; from pathlib import Path; from culet.lm.tokenizer_training import train_tokenizer\n"
         "texts = [Path(name).read_text(encoding='utf-8') for name in sys.argv[1:]]\n"
         "print(hashlib.sha256(train_tokenizer(texts, 700)._backend.serialise()).hexdigest())"
     )
