@@ -64,7 +64,7 @@ def training_step(
     def total(trained: Any, model: Any, batch: Any, key: Key[Array, ""]) -> Any:
         model = eqx.combine(trained, model)
         if compute_dtype is not None:
-            model = jax.tree.map(lambda x: x.astype(compute_dtype) if eqx.is_inexact_array(x) else x, model)
+            model = _cast(model, compute_dtype)
         value, weight, metrics = loss(model, batch, key)
         return value, (weight, metrics)
 
@@ -110,6 +110,11 @@ def training_step(
 
 def _trained(model: Any, trainable: Any) -> Any:
     return eqx.filter(eqx.filter(model, trainable), eqx.is_inexact_array)
+
+
+def _cast(model: Any, dtype: Any) -> Any:
+    floating, rest = eqx.partition(model, lambda x: eqx.is_array(x) and jnp.issubdtype(x.dtype, jnp.floating))
+    return eqx.combine(jax.tree.map(lambda x: x.astype(dtype), floating), rest)
 
 
 def _micro(x: Any, parts: int) -> Any:
