@@ -33,6 +33,8 @@ def save_checkpoint(folder: str | Path, step: int, state: Any, *, keep: int = 3)
 
     path = Path(folder).absolute() / f"{step:08d}"
     primary = jax.process_index() == 0
+    if primary:
+        _sweep(path.parent)
     partial = begin_folder(path) if primary else path.with_name(f".{path.name}.partial")
     _barrier(f"checkpoint {step} begins")
     leaves = _arrays(state)
@@ -76,6 +78,13 @@ def restore_checkpoint(folder: str | Path, like: Any) -> tuple[int, Any] | None:
         _compare(path, manifest["leaves"], [_describe(name, leaf) for name, leaf in leaves])
         return step, _load(path, like, [leaf for _, leaf in leaves])
     return None
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed runs left half-written."""
+    for pattern in (".[0-9]*.partial", ".[0-9]*.old"):
+        for stale in folder.glob(pattern):
+            shutil.rmtree(stale)
 
 
 def _load(path: Path, like: Any, leaves: list[Any]) -> Any:

@@ -33,8 +33,10 @@ class Interrupted(Exception):
     """The run was asked to stop by a signal, and did after `step` steps."""
 
     def __init__(self, step: int, folder: Path | None):
-        where = "nothing was saved, for the run has no folder" if folder is None else f"saved in {folder}"
-        super().__init__(f"Stopped by a signal after step {step}; {where}. The same command goes on from there.")
+        saved = (
+            f"saved in {folder}, where the same run goes on" if folder else "nothing was saved, for want of a folder"
+        )
+        super().__init__(f"Stopped by a signal after step {step}; {saved}.")
         self.step = step
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -67,11 +68,20 @@ def shardings(tree: Any, mesh: Mesh, rules: Rules) -> Any:
 def shard(tree: Any, mesh: Mesh, rules: Rules = ()) -> Any:
     """Moves the arrays of `tree` to where `shardings` says; every process must hold the same values."""
     return jax.tree.map(
-        lambda sharding, leaf: leaf if sharding is None else jax.device_put(leaf, sharding),
+        lambda sharding, leaf: leaf if sharding is None else _put(leaf, sharding),
         shardings(tree, mesh, rules),
         tree,
         is_leaf=lambda x: x is None,
     )
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
+    if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
+        return jax.device_put(leaf, sharding)
+    host = np.asarray(leaf)  # onto the devices of several processes, of which each fills its own
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
 def place(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:

@@ -58,7 +58,7 @@ def training_step(
     def total(trained: Any, rest: Any, batch: Any, key: Key[Array, ""]) -> Any:
         model = eqx.combine(trained, rest)
         if compute_dtype is not None:
-            model = jax.tree.map(lambda x: x.astype(compute_dtype) if eqx.is_inexact_array(x) else x, model)
+            model = _cast(model, compute_dtype)
         value, weight, metrics = loss(model, batch, key)
         return value, (weight, metrics)
 
@@ -105,6 +105,11 @@ def training_step(
 
 def _trained(model: Any) -> Any:
     return eqx.filter(model, eqx.is_inexact_array)
+
+
+def _cast(model: Any, dtype: Any) -> Any:
+    floating, rest = eqx.partition(model, lambda x: eqx.is_array(x) and jnp.issubdtype(x.dtype, jnp.floating))
+    return eqx.combine(jax.tree.map(lambda x: x.astype(dtype), floating), rest)
 
 
 def _micro(x: Any, parts: int) -> Any:

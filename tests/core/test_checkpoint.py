@@ -131,7 +131,8 @@ def test_another_state_is_refused(pair, like, message):
 
 def test_unfinished_folders_are_not_seen(pair, tmp_path):
     shutil.copytree(pair, tmp_path, dirs_exist_ok=True)
-    (tmp_path / ".00000003.partial/state").mkdir(parents=True)
+    for left in (".00000003.partial", ".00000009.partial", ".00000001.old"):
+        (tmp_path / left / "state").mkdir(parents=True)
     assert core.checkpoint_steps(tmp_path) == [1, 2]
     core.save_checkpoint(tmp_path, 3, {"x": jnp.zeros(500)})
     assert not list(tmp_path.glob(".*"))

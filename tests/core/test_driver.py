@@ -158,6 +158,29 @@ def test_a_step_of_any_kind():
         np.testing.assert_array_equal(done["y"], np.full(3, 16.0))
 
 
+def test_every_step_is_checked_while_the_next_one_runs():
+    """The metrics of a step are fetched only once the device has the next step to do."""
+    order = []
+
+    class Loss:
+        def __init__(self, step):
+            self.step = step
+
+        def __array__(self, *_, **__):
+            order.append(f"look at {self.step}")
+            return np.zeros(())
+
+    class Step:
+        lower = None  # as if compiled already
+
+        def __call__(self, state, batch):
+            order.append(f"run {state + 1}")
+            return state + 1, {"loss": Loss(state + 1)}
+
+    assert core.fit(Step(), 0, steps=3, log_every=100, **QUIET) == 3
+    assert order == ["run 1", "run 2", "look at 1", "run 3", "look at 2", "look at 3"]
+
+
 def test_metrics_are_scalars():
     with pytest.raises(ValueError, match=r"'loss' has the shape \(2,\)"):
         core.fit(lambda state, batch: (state, {"loss": jnp.ones(2)}), {"x": jnp.ones(())}, steps=2, **QUIET)

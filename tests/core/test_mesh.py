@@ -18,7 +18,6 @@ MESHES = [
     {"data": 1, "fsdp": 8},
     {"data": 1, "tensor": 8},
     {"data": 2, "fsdp": 2, "tensor": 2},
-    {"fsdp": 4},
 ]
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ from culet import core
 
 
 def test_schedule_is_the_closed_form():
-    schedule = core.warmup_cosine(0.5, steps=110, warmup=10, final=0.2)
+    schedule: Any = core.warmup_cosine(0.5, steps=110, warmup=10, final=0.2)
     steps = np.array([0, 5, 10, 35, 60, 110, 500])
     progress = np.clip((steps - 10) / 100, 0, 1)
     expected = np.where(steps < 10, 0.5 * steps / 10, 0.5 * (0.2 + 0.8 * 0.5 * (1 + np.cos(np.pi * progress))))
