@@ -4,6 +4,7 @@ A file is 8 bytes of header length (little-endian), a JSON header `{name: {dtype
 """
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,17 +62,22 @@ def read_header(path: Path) -> dict[str, Entry]:
     """
     if not path.is_file():
         raise TensorError(f"{path}: no such file")
-    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            most = min(MOST_BYTES, size - 8)
+            raw = file.read(length) if length <= most else b""
+    except OSError as problem:
+        raise TensorError(f"{path}: cannot be read ({problem.strerror})") from None
     if size < 8:
         raise TensorError(f"{path}: {size} bytes are too few for a safetensors file; was the download cut short?")
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > min(MOST_BYTES, size - 8):
-            raise TensorError(
-                f"{path}: the header claims {length} bytes where at most {min(MOST_BYTES, size - 8)} are possible; "
-                "truncated, or not a safetensors file"
-            )
-        header = parse_object(file.read(length), f"{path}: header", TensorError)
+    if length > most:
+        raise TensorError(
+            f"{path}: the header claims {length} bytes where at most {most} are possible; "
+            "truncated, or not a safetensors file"
+        )
+    header = parse_object(raw, f"{path}: header", TensorError)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise TensorError(f"{path}: header: __metadata__ must map text to text")

@@ -107,7 +107,7 @@ def test_each_failure_is_one_clear_message_without_the_token(monkeypatch, kind, 
         text = "token hf_secret was sent"
         if kind is OSError:
             raise OSError(28, "No space left on device", "hf_secret")
-        raise kind(text, response=Response()) if issubclass(kind, errors.HfHubHTTPError) else kind(text)
+        raise kind(text, **({"response": Response()} if issubclass(kind, errors.HfHubHTTPError) else {}))
 
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)

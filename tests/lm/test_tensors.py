@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -59,7 +60,7 @@ def test_empty_and_scalar_tensors(tmp_path):
         (file_of({"x": tensor()}, b"1234567"), "'x': ends at byte .* truncated"),
         (file_of({"x": tensor()}, b"123456789"), "1 bytes follow the last tensor"),
         (file_of({"x": tensor("F31")}, bytes(8)), "'x': dtype 'F31' is unknown"),
-        (file_of({"x": tensor(["F32"])}, bytes(8)), "'x': dtype a list of 1 is unknown"),
+        (file_of({"x": tensor() | {"dtype": ["F32"]}}, bytes(8)), "'x': dtype a list of 1 is unknown"),
         (file_of({"x": tensor(shape=(-2,))}, bytes(8)), "'x': shape must be"),
         (file_of({"x": tensor(shape=(True, 2))}, bytes(8)), "'x': shape must be"),
         (file_of({"x": tensor(shape=(2.0,))}, bytes(8)), "'x': shape must be"),
@@ -81,6 +82,17 @@ def test_unsound_files_are_refused_with_file_and_tensor(tmp_path, content, said)
     path.write_bytes(content)
     with pytest.raises(TensorError, match="model.safetensors: .*" + said):
         read_header(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    (tmp_path / "model.safetensors").write_bytes(VALID)
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(TensorError, match=r"model.safetensors: cannot be read \(Permission denied\)"):
+        TensorFolder(tmp_path)
 
 
 def write_sharded(folder, weight_map=None):
