@@ -142,3 +142,14 @@ def test_a_damaged_tokenizer_json_gives_one_clear_error_or_a_tokenizer(path, val
         assert str(problem).startswith("the file: ") and len(str(problem)) < 300
     else:
         assert all(0 <= i < tokenizer.vocabulary for i in tokenizer.encode("a text"))
+
+
+def test_names_that_overlap_are_both_kept_from_being_control_tokens():
+    plain = JSON["added_tokens"][0]
+    first = len(JSON["model"]["vocab"])
+    extra = [{**plain, "id": first + k, "content": name} for k, name in enumerate(("ab!", "!cd"))]
+    data = json.dumps({**JSON, "added_tokens": [*JSON["added_tokens"], *extra]}).encode()
+    tokenizer = Tokenizer(JsonFile(data, "overlapping"))
+    assert tokenizer.encode("ab!cd", bos=False)[0] == extra[0]["id"]
+    ids = tokenizer.encode("ab!cd", bos=False, special=False)
+    assert not {token["id"] for token in extra} & set(ids) and tokenizer.decode(ids) == "ab!cd"
