@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,14 @@ T, V, D, E = 6, 29, 5, 7
 STUDENT_CAP, TEACHER_CAP = 2.0, 3.0
 
 
-def make(dtype=np.float32):
+def make(dtype: Any = np.float32) -> Any:
     rng = np.random.default_rng(1)
     arrays = (rng.normal(size=(T, D)), rng.normal(size=(V, D)), rng.normal(size=(T, E)), rng.normal(size=(V, E)))
     return tuple(jnp.asarray(array.astype(dtype)) for array in (*arrays, rng.uniform(0.5, 2, T)))
 
 
-def logits(hidden, embedding, cap):
+def logits(head, cap):
+    hidden, embedding = head
     raw = np.asarray(hidden, np.float64) @ np.asarray(embedding, np.float64).T
     return raw if cap is None else cap * np.tanh(raw / cap)
 
@@ -42,15 +44,19 @@ def events(p, q, k):
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def full(arrays, temperature=1.0, chunk=None):
+def full(arrays: Any, temperature=1.0, chunk=None):
     caps = {"student_cap": STUDENT_CAP, "teacher_cap": TEACHER_CAP}
-    return distillation(*arrays, temperature=temperature, chunk=chunk, **caps)
+    student, embedding, teacher, teacher_embedding, weights = arrays
+    return distillation(
+        student, embedding, teacher, teacher_embedding, weights, temperature=temperature, chunk=chunk, **caps
+    )
 
 
 @partial(jax.jit, static_argnums=(4, 5))
-def stored(student, ids, log_probabilities, weights, temperature=1.0, chunk=None):
+def stored(student: Any, ids, log_probabilities, weights, temperature=1.0, chunk=None):
+    hidden, embedding = student
     return top_k_distillation(
-        *student, ids, log_probabilities, weights, temperature=temperature, cap=STUDENT_CAP, chunk=chunk
+        hidden, embedding, ids, log_probabilities, weights, temperature=temperature, cap=STUDENT_CAP, chunk=chunk
     )
 
 
@@ -58,7 +64,7 @@ def stored(student, ids, log_probabilities, weights, temperature=1.0, chunk=None
 @pytest.mark.parametrize("chunk", [None, 1, 4])
 def test_full_distribution_matches_float64(temperature, chunk):
     arrays = make()
-    student, teacher = logits(*arrays[:2], STUDENT_CAP), logits(*arrays[2:4], TEACHER_CAP)
+    student, teacher = logits(arrays[:2], STUDENT_CAP), logits(arrays[2:4], TEACHER_CAP)
     loss = full(arrays, temperature, chunk)
     total, kl = divergence(softmax(teacher / temperature), softmax(student / temperature), arrays[4], temperature)
     np.testing.assert_allclose(loss.total, total, rtol=1e-5)
@@ -85,7 +91,7 @@ def test_student_equal_to_teacher_has_no_divergence_and_no_gradient(chunk):
     hidden, embedding, _, _, weights = make()
 
     def loss(student):
-        return distillation(*student, hidden, embedding, weights, temperature=2.0, chunk=chunk)
+        return distillation(student[0], student[1], hidden, embedding, weights, temperature=2.0, chunk=chunk)
 
     assert abs(float(jax.jit(loss)((hidden, embedding)).metrics["forward_kl"])) < 1e-6
     for gradient in jax.jit(jax.grad(lambda student: loss(student).total))((hidden, embedding)):
@@ -97,11 +103,12 @@ def test_student_equal_to_teacher_has_no_divergence_and_no_gradient(chunk):
 )
 def test_top_k_matches_float64_over_k_plus_one_events(temperature, chunk, k):
     arrays = make()
-    teacher = logits(*arrays[2:4], TEACHER_CAP)
-    student = softmax(logits(*arrays[:2], STUDENT_CAP) / temperature)
+    teacher = logits(arrays[2:4], TEACHER_CAP)
+    student = softmax(logits(arrays[:2], STUDENT_CAP) / temperature)
     targets = top_k_targets(jnp.asarray(teacher, jnp.float32), k, temperature=temperature)
-    loss = stored(arrays[:2], *targets, arrays[4], temperature, chunk)
-    total, kl = divergence(*events(softmax(teacher / temperature), student, k), arrays[4], temperature)
+    loss = stored(arrays[:2], targets[0], targets[1], arrays[4], temperature, chunk)
+    p, q = events(softmax(teacher / temperature), student, k)
+    total, kl = divergence(p, q, arrays[4], temperature)
     np.testing.assert_allclose(loss.total, total, rtol=1e-5)
     np.testing.assert_allclose(loss.metrics["forward_kl"], kl, rtol=2e-5, atol=1e-6)
     assert kl <= full(arrays, temperature).metrics["forward_kl"] + 1e-6  # merging events only loses information
@@ -110,10 +117,10 @@ def test_top_k_matches_float64_over_k_plus_one_events(temperature, chunk, k):
 @pytest.mark.parametrize("chunk", [None, 4])
 def test_top_k_of_all_tokens_is_the_full_distribution(chunk):
     arrays = make()
-    targets = top_k_targets(jnp.asarray(logits(*arrays[2:4], TEACHER_CAP), jnp.float32), V, temperature=2.5)
+    targets = top_k_targets(jnp.asarray(logits(arrays[2:4], TEACHER_CAP), jnp.float32), V, temperature=2.5)
 
     def loss(student):
-        return stored(student, *targets, arrays[4], 2.5, chunk)
+        return stored(student, targets[0], targets[1], arrays[4], 2.5, chunk)
 
     expected = full(arrays, 2.5)
     np.testing.assert_allclose(loss(arrays[:2]).total, expected.total, rtol=1e-5)
@@ -128,9 +135,9 @@ def test_top_k_of_all_tokens_is_the_full_distribution(chunk):
 def test_top_k_gradient_matches_finite_differences(chunk):
     with jax.enable_x64(True):
         arrays = make(np.float64)
-        targets = top_k_targets(jnp.asarray(logits(*arrays[2:4], TEACHER_CAP)), 3, temperature=2.5)
+        targets = top_k_targets(jnp.asarray(logits(arrays[2:4], TEACHER_CAP)), 3, temperature=2.5)
         check_grads(
-            lambda *student: stored(student, *targets, arrays[4], 2.5, chunk).total,
+            lambda *student: stored(student, targets[0], targets[1], arrays[4], 2.5, chunk).total,
             arrays[:2], order=1, modes=["rev"], rtol=1e-6, atol=1e-6,
         )  # fmt: skip
 
@@ -168,8 +175,8 @@ def test_no_residual_and_unused_rows_give_finite_gradients():
     log_probabilities = jnp.log(jnp.array([[0.25, 0.75]] * T)).at[5].set(jnp.array([0.0, -jnp.inf]))
     weights = weights.at[0].set(0)
 
-    def loss(*student):
-        return top_k_distillation(*student, targets, log_probabilities, weights, chunk=4).total
+    def loss(hidden, embedding):
+        return top_k_distillation(hidden, embedding, targets, log_probabilities, weights, chunk=4).total
 
     value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(hidden, embedding)
     assert jnp.isfinite(value) and all(jnp.isfinite(gradient).all() for gradient in gradients)
@@ -177,7 +184,7 @@ def test_no_residual_and_unused_rows_give_finite_gradients():
 
 
 def test_top_k_targets_are_sorted_and_not_renormalised():
-    teacher = logits(*make()[2:4], None)
+    teacher = logits(make()[2:4], None)
     ids, log_probabilities = top_k_targets(jnp.asarray(teacher, jnp.bfloat16).astype(jnp.float32), 3)
     assert ids.shape == log_probabilities.shape == (T, 3)
     rounded = np.asarray(jnp.asarray(teacher, jnp.bfloat16), np.float64)

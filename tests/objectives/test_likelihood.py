@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ T, V, D = 11, 37, 8
 CAP = 2.0  # far below the spread of the logits, so that a wrong cap shows
 
 
-def make(dtype=np.float32):
+def make(dtype: Any = np.float32):
     rng = np.random.default_rng(0)
     hidden = (2 * rng.normal(size=(T, D))).astype(dtype)
     embedding = rng.normal(size=(V, D)).astype(dtype)

@@ -13,17 +13,24 @@ from culet.objectives.vocabulary import LOGIT_BYTES, chunk_size
 
 
 def next_token(student, batch, chunk):
-    return cross_entropy(*student, batch["targets"], batch["weights"], cap=5.0, chunk=chunk)
+    hidden, embedding = student
+    return cross_entropy(hidden, embedding, batch["targets"], batch["weights"], cap=5.0, chunk=chunk)
 
 
 def full_teacher(student, batch, chunk):
-    teacher = (batch["teacher"], student[1][:, ::-1])
-    return distillation(*student, *teacher, batch["weights"], temperature=2.0, teacher_cap=4.0, chunk=chunk)
+    (hidden, embedding), teacher_embedding = student, student[1][:, ::-1]
+    return distillation(
+        hidden, embedding, batch["teacher"], teacher_embedding, batch["weights"],
+        temperature=2.0, teacher_cap=4.0, chunk=chunk,
+    )  # fmt: skip
 
 
 def stored_teacher(student, batch, chunk):
-    stored = (batch["ids"], batch["log_probabilities"])
-    return top_k_distillation(*student, *stored, batch["weights"], temperature=2.0, cap=5.0, chunk=chunk)
+    hidden, embedding = student
+    return top_k_distillation(
+        hidden, embedding, batch["ids"], batch["log_probabilities"], batch["weights"],
+        temperature=2.0, cap=5.0, chunk=chunk,
+    )  # fmt: skip
 
 
 LOSSES = [next_token, full_teacher, stored_teacher]
@@ -123,7 +130,9 @@ def test_logits_are_never_all_in_memory(loss, backward):
 
     def temporary(chunk):
         function = jax.jit(jax.grad(value) if backward else value, static_argnums=2)
-        return function.lower(parameters, batch, chunk).compile().memory_analysis().temp_size_in_bytes
+        memory = function.lower(parameters, batch, chunk).compile().memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
 
     logits, embedding = tokens * vocabulary * 4, vocabulary * width * 4
     copies = 1 if loss is full_teacher else 0  # this test makes the teacher's embedding by reversing the student's
