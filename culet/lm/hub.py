@@ -50,6 +50,6 @@ def _fetch(hub_id: str, revision: str | None) -> Path:
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "no status")
         problem = f"could not be fetched: the Hub answered with {status}; is HF_TOKEN valid?"
-    except OSError as error:
-        problem = f"could not be fetched or stored ({error.strerror or type(error).__name__})"
+    except Exception as error:  # whatever else network, disk or cache may raise
+        problem = f"could not be fetched or stored ({getattr(error, 'strerror', None) or type(error).__name__})"
     raise HubError(f"{hub_id!r} {problem}")

@@ -6,7 +6,6 @@ nothing is transposed; only the convolution has one axis more on their side (`[C
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
