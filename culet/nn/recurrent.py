@@ -75,9 +75,10 @@ class GatedRecurrence(eqx.Module):
 
 def _block_map(weight: Float[Array, "N B B"], bias: Float[Array, "N B"], x: Float[Array, "T C"]) -> Float[Array, "T C"]:
     """A block-diagonal affine map with float32 results."""
-    blocks = x.reshape(x.shape[0], *bias.shape)
-    y = jnp.einsum("tnb,nbc->tnc", blocks, weight, preferred_element_type=jnp.float32)
-    return (y + bias.astype(jnp.float32)[None]).reshape(x.shape)
+    # The blocks stand first: with tokens first, XLA has no bfloat16 kernel with float32 results for the CPU.
+    blocks = x.reshape(x.shape[0], *bias.shape).swapaxes(0, 1)
+    y = jnp.einsum("ntb,nbc->ntc", blocks, weight, preferred_element_type=jnp.float32)
+    return (y.swapaxes(0, 1) + bias.astype(jnp.float32)[None]).reshape(x.shape)
 
 
 class RecurrentBlock(eqx.Module):

@@ -133,3 +133,20 @@ def test_pieces_equal_the_whole(piece, padding):
     expected = plain_block(block, x[padding:], np.arange(tokens))
     np.testing.assert_allclose(jnp.concatenate(out)[padding:], expected, rtol=1e-4, atol=1e-5)
     assert cache.hidden.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(("tokens", "blocks", "size"), [(24, 5, 6), (2, 2, 128)])
+def test_bfloat16_runs_forward_and_backward_at_sizes_that_use_other_kernels(tokens, blocks, size):
+    wide = random_weights(partial(GatedRecurrence, blocks * size, blocks))
+    lru = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), wide)
+    x = normal(tokens, blocks * size)
+
+    @eqx.filter_jit
+    def run(lru, x):
+        return jax.value_and_grad(
+            lambda lru: lru(x, jnp.arange(tokens), jnp.zeros(blocks * size))[0].astype(jnp.float32).mean()
+        )(lru)
+
+    (mean, gradient), (expected, _) = run(lru, x.astype(jnp.bfloat16)), run(wide, x)
+    np.testing.assert_allclose(mean, expected, atol=0.01)
+    assert all(np.isfinite(np.asarray(leaf, np.float32)).all() for leaf in jax.tree.leaves(gradient))
