@@ -23,7 +23,7 @@ def test_ruff(command):
 
 
 def test_pyright():
-    done = run(sys.executable, "-m", "pyright", "--outputjson")
+    done = run(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson")
     report = json.loads(done.stdout)
     errors = [f"{d['file']}:{d['range']['start']['line'] + 1} {d['message']}" for d in report["generalDiagnostics"]]
     assert report["summary"]["filesAnalyzed"] > 10

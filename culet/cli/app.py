@@ -1,15 +1,49 @@
-"""The command tree: one Typer application, one file per subcommand."""
+"""The command tree: one Typer application, one file per room of commands; and how errors reach the user."""
+
+import os
+import sys
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
+from culet.cli import inspect, talk, train
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback()
 def culet() -> None:
-    """Culet: small language models of the Gemma line, from nothing to a model that talks."""
+    """Small language models of the Gemma line, from nothing to a model that talks.
+
+    Start with [bold]culet quickstart[/]: in a few minutes on two cores it trains a tokenizer, a teacher and two
+    students on Python's own documentation, and leaves a model that [bold]culet chat[/] talks to.
+
+    A MODEL is a folder as transformers writes it (config.json, safetensors, tokenizer) or a Hub id such as
+    google/gemma-3-270m-it. Each command explains itself: [bold]culet train --help[/].
+    """
+
+
+for room in (train, talk, inspect):
+    room.register(app)
 
 
 def main() -> None:
-    """Runs the command line."""
-    app()
+    """Runs the command line. An error is one line on standard error; CULET_DEBUG=1 shows where it came from."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except (ValueError, OSError, RuntimeError) as problem:
+        if os.environ.get("CULET_DEBUG"):
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(EXIT_ERROR)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from culet.lm.config import DecoderConfig
-from culet.nn import Attention, GatedMLP, KeyValueCache, RecurrentBlock, RecurrentState, RMSNorm, Rope
+from culet.nn import Attention, GatedMLP, KeyValueCache, RecurrentBlock, RecurrentState, RMSNorm, Rope, matvec
 
 State = KeyValueCache | RecurrentState
 
@@ -99,15 +99,31 @@ class Decoder(eqx.Module):
         return self.logits(self.hidden(tokens, positions))
 
     def hidden(
-        self, tokens: Int[Array, "T"], positions: Int[Array, "T"] | None = None, *, remat: bool = False
-    ) -> Float[Array, "T D"]:
-        """What `logits` maps to the vocabulary. `remat` keeps only the blocks' inputs for the backward pass."""
+        self, tokens: Int[Array, "T"], positions: Int[Array, "T"] | None = None, *, remat: bool = False,
+        scan: bool = False,
+    ) -> Float[Array, "T D"]:  # fmt: skip
+        """What `logits` maps to the vocabulary.
+
+        `remat` keeps only the blocks' inputs for the backward pass. `scan` compiles one period of the layer pattern
+        instead of every layer: much quicker to compile when deep, at the price of stacking the weights at each call.
+        """
         if positions is None:
             positions = jnp.arange(tokens.shape[0])
-        x = self._embed(tokens)
-        for block in self.blocks:
-            x = eqx.filter_checkpoint(block)(x, positions) if remat else block(x, positions)
-        return self.final_norm(x)
+
+        def run(x: Float[Array, "T D"], blocks: tuple[Block, ...]) -> Float[Array, "T D"]:
+            for block in blocks:
+                x = eqx.filter_checkpoint(block)(x, positions) if remat else block(x, positions)
+            return x
+
+        x, blocks = self._embed(tokens), self.blocks
+        period = len(self.config.pattern)
+        whole = len(blocks) // period * period
+        if scan and whole > period:
+            phases = [blocks[phase:whole:period] for phase in range(period)]
+            stacked = tuple(jax.tree.map(lambda *leaves: jnp.stack(leaves), *phase) for phase in phases)
+            x, _ = jax.lax.scan(lambda x, group: (run(x, group), None), x, stacked)
+            blocks = blocks[whole:]
+        return self.final_norm(run(x, blocks))
 
     def extend(
         self, tokens: Int[Array, "T"], positions: Int[Array, "T"], states: tuple[State, ...], at: Int[Array, ""] | int
@@ -132,7 +148,10 @@ class Decoder(eqx.Module):
 
     def logits(self, hidden: Float[Array, "T D"]) -> Float[Array, "T V"]:
         """The product with the embeddings and the soft cap, in float32."""
-        logits = jnp.einsum("td,vd->tv", hidden, self.embedding, preferred_element_type=jnp.float32)
+        if hidden.shape[0] == 1:
+            logits = matvec(self.embedding, hidden, jnp.float32)
+        else:
+            logits = jnp.einsum("td,vd->tv", hidden, self.embedding, preferred_element_type=jnp.float32)
         cap = self.config.logit_cap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
 

@@ -5,9 +5,16 @@ RecurrentGemma (2404.07839), VaultGemma (2501.18914); constants that the reports
 checkpoints. `tests/lm/test_presets.py` holds the published parameter counts.
 """
 
+import dataclasses
+
+import ml_dtypes
+
 from culet.lm.config import DecoderConfig
 
-BF16_ROOT = {2560: 50.5, 4096: 64.0}  # sqrt(width) rounded to bfloat16, as RecurrentGemma computes it in any dtype
+
+def _root(width: int, rounded: bool) -> float:
+    """The square root of the width, rounded to bfloat16 where RecurrentGemma does."""
+    return float(ml_dtypes.bfloat16(width**0.5)) if rounded else width**0.5
 
 
 def _gemma(layers: int, width: int, heads: int, kv_heads: int, hidden: int) -> DecoderConfig:
@@ -43,7 +50,7 @@ def _recurrent_gemma(layers: int, width: int, heads: int, hidden: int) -> Decode
     return DecoderConfig(
         family="recurrent_gemma", layers=layers, width=width, heads=heads, kv_heads=1, head_dim=256, hidden=hidden,
         vocabulary=256_000, pattern="RRL", window=2048, context=8192, rope_fraction=0.5, query_scale=256**-0.5,
-        logit_cap=30.0, biases=True, embedding_scale=BF16_ROOT[width],
+        logit_cap=30.0, biases=True, embedding_scale=_root(width, True),
         lru_width=width, lru_blocks=heads,
     )  # fmt: skip
 
@@ -106,3 +113,28 @@ def preset(name: str) -> DecoderConfig:
     if name not in PRESETS:
         raise ValueError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+SCALABLE = ("layers", "width", "heads", "kv_heads", "hidden", "vocabulary", "window", "context")
+
+
+def scaled(
+    name: str, *, layers: int = 4, width: int = 128, heads: int = 4, kv_heads: int = 2, hidden: int | None = None,
+    vocabulary: int = 8192, window: int = 64, context: int = 512,
+) -> DecoderConfig:  # fmt: skip
+    """A small model of the shape of a preset: its pattern, norms and caps, with sizes that fit a laptop.
+
+    Head dimension is width / heads, the MLP three times the width unless `hidden` says otherwise. Raises ValueError
+    for an unknown preset, or sizes that do not divide.
+    """
+    base = preset(name)
+    if width % (2 * heads):
+        raise ValueError(f"width ({width}) must be a multiple of twice the heads ({heads})")
+    recurrent = "R" in base.kinds
+    head_dim = width // heads
+    return dataclasses.replace(
+        base, layers=layers, width=width, heads=heads, kv_heads=1 if recurrent else kv_heads, head_dim=head_dim,
+        hidden=hidden or 3 * width, vocabulary=vocabulary, window=window if base.window else None, context=context,
+        query_scale=head_dim**-0.5, embedding_scale=1.0 if base.embedding_scale == 1.0 else _root(width, recurrent),
+        lru_width=width if recurrent else None, lru_blocks=heads if recurrent else None,
+    )  # fmt: skip

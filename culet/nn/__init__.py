@@ -1,7 +1,7 @@
 """The layers: linear maps, norms, attention, recurrences. Each acts on one sequence; batches come from `vmap`."""
 
 from culet.nn.attention import Attention, KeyValueCache
-from culet.nn.linear import Linear
+from culet.nn.linear import Linear, matvec
 from culet.nn.mlp import GatedMLP
 from culet.nn.norm import RMSNorm
 from culet.nn.recurrent import GatedRecurrence, RecurrentBlock, RecurrentState
@@ -19,4 +19,5 @@ __all__ = [
     "RecurrentState",
     "Rope",
     "linear_scan",
+    "matvec",
 ]

@@ -76,7 +76,8 @@ class Attention(eqx.Module):
         queries, keys, values = self._project(x, positions)
         keys, values = keys.astype(cache.keys.dtype).swapaxes(0, 1), values.astype(cache.values.dtype).swapaxes(0, 1)
         tokens, slots = x.shape[0], cache.keys.shape[1]
-        written = KeyValueCache(_write(cache.keys, keys, at % slots), _write(cache.values, values, at % slots))
+        slot = jnp.asarray(at % slots, jnp.int32)
+        written = KeyValueCache(_write(cache.keys, keys, slot), _write(cache.values, values, slot))
         padding = at - positions[0]
         if isinstance(at, int) and at == 0 and tokens > 1:
             seen, seen_positions = KeyValueCache(keys, values), positions
@@ -144,12 +145,26 @@ class Attention(eqx.Module):
         return out.reshape(blocks * QUERY_BLOCK, -1)[:tokens]
 
 
+@jax.custom_batching.custom_vmap
 def _write(
-    cache: Float[Array, "K S H"], new: Float[Array, "K T H"], slot: Int[Array, ""] | int
-) -> Float[Array, "K S H"]:
-    """The cache with `new` in slots from `slot` on; of a piece longer than the cache, its end."""
-    new = new[:, -cache.shape[1] :]
-    return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis=1)
+    cache: Float[Array, "*rows K S H"], new: Float[Array, "*rows K T H"], slot: Int[Array, ""]
+) -> Float[Array, "*rows K S H"]:
+    """The cache with `new` in the slots from `slot` on.
+
+    The rows of a batch share the slot, and say so here: left to itself, `vmap` would make this a scatter, which copies
+    the whole cache for every token.
+    """
+    return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis=-2)
+
+
+@_write.def_vmap
+def _write_rows(rows: int, batched: list[bool], cache: Array, new: Array, slot: Array) -> tuple[Array, bool]:
+    assert not batched[2], "rows of one batch must share the slot they write to"
+    cache, new = (
+        part if has_rows else jnp.broadcast_to(part, (rows, *part.shape))
+        for part, has_rows in zip((cache, new), batched, strict=False)
+    )
+    return _write(cache, new, slot), True
 
 
 def _slot_positions(slots: int, filled: Int[Array, ""] | int) -> Int[Array, "S"]:

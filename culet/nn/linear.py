@@ -6,6 +6,7 @@ Axis letters: T tokens, I inputs, O outputs.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 
@@ -26,10 +27,10 @@ class Linear(eqx.Module):
         return y if self.bias is None else y + self.bias[None, :]
 
 
-def matvec(weight: Float[Array, "O I"], x: Float[Array, "1 I"]) -> Float[Array, "1 O"]:
-    """The same map for a single token: the weight stands left, so that it streams row by row.
+def matvec(weight: Float[Array, "O I"], x: Float[Array, "1 I"], dtype: DTypeLike | None = None) -> Float[Array, "1 O"]:
+    """The same map for a single token, accumulated in `dtype`: the weight stands left, so that it streams row by row.
 
     Under `vmap` over a batch this order keeps the batch as the last axis, which on a CPU moves the weight through
     memory twice as fast at batch 8 as the other order (benchmarks/decode.py).
     """
-    return jax.lax.dot_general(weight, x, (((1,), (1,)), ((), ()))).T
+    return jax.lax.dot_general(weight, x, (((1,), (1,)), ((), ())), preferred_element_type=dtype).T

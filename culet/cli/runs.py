@@ -1,0 +1,108 @@
+"""What the training commands share: models to begin with, rows to train on, folders to leave behind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from culet.lm import Decoder, DecoderConfig
+    from culet.lm.tokenizer import Tokenizer
+
+NEW_VOCABULARY = 8192  # of a tokenizer made on the spot
+
+
+def new_or_loaded(
+    model: str | None,
+    preset: str | None,
+    scaled: str | None,
+    tokenizer: "Path | Tokenizer | None",
+    texts: Sequence[Path],
+    conversations: bool,
+    seed: int,
+) -> "tuple[Decoder, Tokenizer]":
+    """The model to train: loaded from a folder, or new from a preset, with the tokenizer that goes with it."""
+    import jax
+
+    from culet.lm import load
+    from culet.lm import preset as find_preset
+    from culet.lm.tokenizer import Tokenizer
+
+    if (model is None) == (preset is None):
+        raise ValueError("say either --model, to go on from one, or --preset, for a new one")
+    words = Tokenizer.load(tokenizer) if isinstance(tokenizer, Path) else tokenizer
+    if model is not None:
+        decoder, own = load(model)
+        return decoder, words or own
+    assert preset is not None
+    config = find_preset(preset) if scaled is None else parse_scaled(preset, scaled)
+    words = words or _new_tokenizer(texts, conversations, min(config.vocabulary, NEW_VOCABULARY))
+    if words.vocabulary > config.vocabulary:
+        raise ValueError(
+            f"the tokenizer has {words.vocabulary} tokens and the model only {config.vocabulary}; "
+            f"say --scaled vocabulary={words.vocabulary}"
+        )
+    return config.init(jax.random.key(seed)), words
+
+
+def parse_scaled(preset: str, text: str) -> "DecoderConfig":
+    """A smaller preset from "layers=4,width=128". Raises ValueError for what does not read so."""
+    from culet.lm.presets import SCALABLE, scaled
+
+    numbers = {}
+    for part in text.split(","):
+        name, equals, value = part.strip().partition("=")
+        if not equals or name not in SCALABLE or not value.strip().isdecimal():
+            raise ValueError(f"--scaled takes NAME=NUMBER,... with the names {', '.join(SCALABLE)}; not {part!r}")
+        numbers[name] = int(value)
+    return scaled(preset, **numbers)
+
+
+def _new_tokenizer(texts: Sequence[Path], conversations: bool, vocabulary: int) -> "Tokenizer":
+    from culet.lm.text_files import read_conversations, read_documents
+    from culet.lm.train_tokenizer import train_tokenizer
+
+    if conversations:
+        return train_tokenizer((turn["content"] for talk in read_conversations(texts) for turn in talk), vocabulary)
+    return train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
+
+
+def tokenised(texts: Sequence[Path], words: "Tokenizer", length: int, conversations: bool) -> Any:
+    """Packed rows of the texts, or of the conversations in them."""
+    from rich.console import Console
+
+    from culet.lm.text_files import read_conversations, read_documents
+    from culet.lm.training import answer_rows, text_rows
+
+    with Console(stderr=True).status("reading and packing texts"):
+        if conversations:
+            return answer_rows(list(read_conversations(texts)), words, length)
+        return text_rows((document.text for document in read_documents(texts)), words, length)
+
+
+def text_bytes(texts: Sequence[Path]) -> int:
+    """UTF-8 bytes of all texts."""
+    from culet.lm.text_files import read_documents
+
+    return sum(len(document.text.encode()) for document in read_documents(texts))
+
+
+def lora(model: "Decoder", rank: int | None, alpha: float, seed: int) -> tuple[Any, Any]:
+    """The model and the filter of what to train: with a rank, adapters on all linear layers and nothing else."""
+    import equinox as eqx
+    import jax
+
+    from culet.nn import add_lora, lora_filter
+
+    if rank is None:
+        return model, eqx.is_inexact_array
+    adapted = add_lora(model, rank=rank, alpha=alpha, key=jax.random.key(seed))
+    return adapted, lora_filter(adapted)
+
+
+def save(out: Path, model: Any, words: "Tokenizer") -> None:
+    """Writes the model folder, adapters merged, and says where it is."""
+    from culet.lm import save as write
+    from culet.nn import merge_lora
+
+    write(out, merge_lora(model), words)
+    print(f"{out}: a model folder; try: culet generate {out} 'Once'")

@@ -1,0 +1,177 @@
+"""`culet tokenizer`, `culet train`, `culet distil`, `culet eval`: from texts to models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Texts = Annotated[
+    list[Path],
+    typer.Argument(help='Files or folders: .txt, or .jsonl with "text"; gzipped too.', show_default=False),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the run and, in the end, the model.", show_default=False)]
+Steps = Annotated[int, typer.Option(help="Training steps.", min=1)]
+BatchSize = Annotated[int, typer.Option(help="Rows per step.", min=1)]
+Length = Annotated[int, typer.Option(help="Tokens per row; longer texts are cut.", min=8)]
+LearningRate = Annotated[float, typer.Option(help="Peak of the cosine schedule.", min=0)]
+Warmup = Annotated[float, typer.Option(help="Share of the steps for the warm-up.", min=0, max=0.9)]
+WeightDecay = Annotated[float, typer.Option(help="AdamW's, on matrices.", min=0)]
+Clip = Annotated[float, typer.Option(help="Bound on the gradient's norm.", min=0)]
+MicroBatches = Annotated[int, typer.Option(help="Do a batch in this many parts, to save memory.", min=1)]
+ComputeDtype = Annotated[str | None, typer.Option(help="bfloat16 computes in it; weights stay float32.")]
+Remat = Annotated[bool, typer.Option("--remat", help="Recompute activations, to save memory.")]
+Scan = Annotated[bool, typer.Option("--scan", help="Compile one period of layers; quicker when deep.")]
+Every = Annotated[int, typer.Option(help="Steps between checkpoints and evaluations.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of weights, data order and everything else.")]
+Preset = Annotated[str | None, typer.Option(help="A new model of this published shape; culet inspect lists them.")]
+Scaled = Annotated[str | None, typer.Option(help="Shrink the preset: layers=4,width=128,heads=4,vocabulary=4096,...")]
+Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer. Default: the model's, else a new one.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command("tokenizer")(tokenizer)
+    app.command("train")(train)
+    app.command("distil")(distil)
+    app.command("eval")(evaluate)
+
+
+def tokenizer(
+    texts: Texts,
+    out: Out,
+    vocabulary: Annotated[int, typer.Option(help="How many tokens.", min=300)] = 8192,
+) -> None:
+    """Trains a tokenizer (byte-level fallback, Gemma's control tokens) on texts.
+
+    [dim]culet tokenizer books/ --vocabulary 8192 --out runs/tokenizer[/]
+    """
+    from culet.lm.text_files import read_documents
+    from culet.lm.train_tokenizer import train_tokenizer
+
+    made = train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
+    made.save(out)
+    print(f"{out}: {made.vocabulary} tokens")
+
+
+def train(
+    texts: Texts,
+    out: Out,
+    model: Annotated[str | None, typer.Option(help="Go on from this folder or Hub id.")] = None,
+    preset: Preset = None,
+    scaled: Scaled = None,
+    tokenizer: Tokenizer = None,
+    conversations: Annotated[
+        bool, typer.Option("--chat", help='Learn answers only: .jsonl with "messages", or "prompt" and "completion".')
+    ] = False,
+    lora_rank: Annotated[int | None, typer.Option(help="Train low-rank adapters only.", min=1)] = None,
+    lora_alpha: Annotated[float, typer.Option(help="Their scale is alpha / rank.")] = 16.0,
+    held_out: Annotated[list[Path] | None, typer.Option(help="Texts to evaluate on as the run goes.")] = None,
+    steps: Steps = 1000,
+    batch_size: BatchSize = 16,
+    length: Length = 256,
+    learning_rate: LearningRate = 1e-3,
+    warmup: Warmup = 0.05,
+    weight_decay: WeightDecay = 0.1,
+    clip: Clip = 1.0,
+    micro_batches: MicroBatches = 1,
+    compute_dtype: ComputeDtype = None,
+    remat: Remat = False,
+    scan: Scan = False,
+    every: Every = 200,
+    seed: Seed = 0,
+) -> None:
+    """Trains a model on texts, or on conversations with --chat. Stopped, the same command goes on where it was.
+
+    [dim]culet train books/ --preset gemma-2-2b --scaled layers=4,width=128,vocabulary=4096 --out runs/small[/]
+    [dim]culet train chats.jsonl --chat --model runs/small --out runs/tuned[/]
+    """
+    from culet.cli.runs import lora, new_or_loaded, save, tokenised
+    from culet.lm.training import Recipe
+    from culet.lm.training import train as run
+
+    recipe = Recipe(
+        steps=steps, batch_size=batch_size, learning_rate=learning_rate, warmup=warmup, weight_decay=weight_decay,
+        clip=clip, micro_batches=micro_batches, compute_dtype=compute_dtype, remat=remat, scan=scan,
+        checkpoint_every=every, evaluate_every=every, seed=seed,
+    )  # fmt: skip
+    decoder, words = new_or_loaded(model, preset, scaled, tokenizer, texts, conversations, seed)
+    rows = tokenised(texts, words, length, conversations)
+    held_rows = tokenised(held_out, words, length, conversations) if held_out else None
+    decoder, trainable = lora(decoder, lora_rank, lora_alpha, seed)
+    trained = run(decoder, rows, recipe, trainable=trainable, held_out=held_rows, folder=out, name=out.name)
+    save(out, trained, words)
+
+
+def distil(
+    teacher: Annotated[str, typer.Argument(help="Folder or Hub id of the teacher.", show_default=False)],
+    texts: Texts,
+    out: Out,
+    model: Annotated[str | None, typer.Option(help="The student: go on from this folder or Hub id.")] = None,
+    preset: Preset = None,
+    scaled: Scaled = None,
+    temperature: Annotated[float, typer.Option(help="Of both softmaxes.", min=1e-3)] = 1.0,
+    share: Annotated[float, typer.Option(help="Of distillation; the rest is next-token.", min=0, max=1)] = 1.0,
+    held_out: Annotated[list[Path] | None, typer.Option(help="Texts to evaluate on as the run goes.")] = None,
+    steps: Steps = 1000,
+    batch_size: BatchSize = 16,
+    length: Length = 256,
+    learning_rate: LearningRate = 1e-3,
+    warmup: Warmup = 0.05,
+    weight_decay: WeightDecay = 0.1,
+    clip: Clip = 1.0,
+    micro_batches: MicroBatches = 1,
+    compute_dtype: ComputeDtype = None,
+    remat: Remat = False,
+    scan: Scan = False,
+    every: Every = 200,
+    seed: Seed = 0,
+) -> None:
+    """Trains a student on its teacher's distributions in place of the tokens that came. Uses the teacher's tokenizer.
+
+    [dim]culet distil runs/teacher books/ --preset gemma-2-2b --scaled layers=2,width=64 --out runs/student[/]
+    """
+    from culet.cli.runs import new_or_loaded, save, tokenised
+    from culet.lm import load
+    from culet.lm.losses import Pupil, from_teacher
+    from culet.lm.training import Recipe
+    from culet.lm.training import train as run
+
+    recipe = Recipe(
+        steps=steps, batch_size=batch_size, learning_rate=learning_rate, warmup=warmup, weight_decay=weight_decay,
+        clip=clip, micro_batches=micro_batches, compute_dtype=compute_dtype, remat=remat, scan=scan,
+        checkpoint_every=every, evaluate_every=every, seed=seed,
+    )  # fmt: skip
+    master, words = load(teacher)
+    student, _ = new_or_loaded(model, preset, scaled, words, texts, False, seed)
+    rows = tokenised(texts, words, length, False)
+    trained = run(
+        Pupil(student, master), rows, recipe, trainable=Pupil(True, False), folder=out, name=out.name,
+        loss=from_teacher(temperature=temperature, share=share, remat=remat, scan=scan),
+        held_out=tokenised(held_out, words, length, False) if held_out else None,
+    )  # fmt: skip
+    save(out, trained.student, words)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model folder or a Hub id.", show_default=False)],
+    texts: Texts,
+    length: Length = 256,
+    batch_size: BatchSize = 16,
+    conversations: Annotated[bool, typer.Option("--chat", help="Score only answers of conversations.")] = False,
+) -> None:
+    """Loss in nats per token, perplexity and bits per byte of texts under a model.
+
+    [dim]culet eval runs/small held_out.txt[/]
+    """
+    import json
+    import math
+
+    from culet.cli.runs import text_bytes, tokenised
+    from culet.lm import load
+    from culet.lm.training import evaluate as score
+
+    decoder, words = load(model)
+    found = score(decoder, tokenised(texts, words, length, conversations), batch_size)
+    if not conversations:
+        found["bits_per_byte"] = found["loss"] * found["tokens"] / math.log(2) / text_bytes(texts)
+    print(json.dumps(found))

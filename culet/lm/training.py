@@ -1,0 +1,150 @@
+"""From texts to a trained decoder: tokenise, pack, and run `culet.core.fit`.
+
+Axis letters: N rows, T tokens in a row, B rows in a batch.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import PyTree
+
+from culet.core import Batches, TrainState, adamw, fit, pack, shard, training_step, warmup_cosine
+from culet.lm.chat import encode_answers
+from culet.lm.decoder import Decoder
+from culet.lm.losses import next_token
+from culet.objectives import Objective
+
+if TYPE_CHECKING:
+    from culet.lm.tokenizer import Tokenizer
+
+Rows = Mapping[str, np.ndarray]
+
+# How a decoder is cut over a mesh: by columns what goes into a head or a hidden unit, by rows what comes out of it.
+SHARDING = (
+    (r"embedding$", PartitionSpec("tensor", "fsdp")),
+    (r"(query|key|value|gate|up|linear_x|linear_y)\.weight$", PartitionSpec("tensor", "fsdp")),
+    (r"(output|down|linear_out)\.weight$", PartitionSpec("fsdp", "tensor")),
+    (r"(gate|up|linear_x|linear_y)\.bias$", PartitionSpec("tensor")),
+    (r"(conv_weight|conv_bias|lru\.a)$", PartitionSpec("tensor")),
+    (r"(input_gate|a_gate)_(weight|bias)$", PartitionSpec("tensor")),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The numbers of a training run."""
+
+    steps: int
+    batch_size: int = 16  # rows per step, over all devices
+    learning_rate: float = 1e-3  # the peak, after the warm-up
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 0.1
+    clip: float = 1.0  # bound on the global norm of the gradient
+    micro_batches: int = 1  # parts that a batch is done in, to save memory
+    compute_dtype: str | None = None  # "bfloat16" computes in it; parameters and sums stay float32
+    remat: bool = False  # compute activations again in the backward pass, to save memory
+    scan: bool = False  # compile one period of the layers instead of all, for deep models
+    checkpoint_every: int = 200
+    evaluate_every: int = 200
+    seed: int = 0
+
+
+def text_rows(texts: Iterable[str], tokenizer: "Tokenizer", length: int) -> Rows:
+    """Packs texts into rows of `length` tokens, each text between a BOS and an EOS. Raises ValueError for no text."""
+    documents = [np.asarray(tokenizer.encode(text, eos=True, special=False), np.int32) for text in texts if text]
+    if not documents:
+        raise ValueError("there is no text to train on")
+    return pack(documents, length)
+
+
+def answer_rows(conversations: Sequence[Sequence[Mapping[str, str]]], tokenizer: "Tokenizer", length: int) -> Rows:
+    """Packs conversations into rows in which only the assistant's words carry weight.
+
+    Raises ValueError for no conversation, and for one whose answers all lie beyond `length` tokens.
+    """
+    if not conversations:
+        raise ValueError("there are no conversations to train on")
+    pairs = encode_answers(conversations, tokenizer)
+    kept = [(ids[: length + 1], learned[: length + 1]) for ids, learned in pairs]
+    for number, (_, learned) in enumerate(kept):
+        if not any(learned):
+            raise ValueError(f"conversation {number} has no answer within {length} tokens; use longer rows")
+    documents = [np.asarray(ids, np.int32) for ids, _ in kept]
+    return pack(documents, length, [np.asarray(learned, np.float32) for _, learned in kept])
+
+
+def train(
+    model: PyTree,
+    rows: Rows,
+    recipe: Recipe,
+    *,
+    loss: Objective | None = None,
+    trainable: PyTree = eqx.is_inexact_array,
+    held_out: Rows | None = None,
+    folder: str | Path | None = None,
+    mesh: Mesh | None = None,
+    name: str = "training",
+    progress: bool = True,
+) -> Any:
+    """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it.
+
+    `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
+    goes. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
+    Errors are those of `culet.core.fit`.
+    """
+    loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
+    trained, frozen = eqx.partition(model, trainable)
+    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
+    optimizer = adamw(schedule, weight_decay=recipe.weight_decay)
+    state = TrainState.create(trained, optimizer, jax.random.key(recipe.seed))
+    if mesh is not None:
+        state, frozen = shard(state, mesh, SHARDING), shard(frozen, mesh, SHARDING)
+    step = training_step(
+        loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule,
+        compute_dtype=None if recipe.compute_dtype is None else jnp.dtype(recipe.compute_dtype),
+    )  # fmt: skip
+    state = fit(
+        step, state, Batches(rows, recipe.batch_size, recipe.seed), steps=recipe.steps, fixed=(frozen,),
+        folder=folder, checkpoint_every=recipe.checkpoint_every, mesh=mesh, name=name, progress=progress,
+        evaluate=None if held_out is None else _evaluator(frozen, held_out, recipe.batch_size),
+        evaluate_every=recipe.evaluate_every,
+    )  # fmt: skip
+    return eqx.combine(state.model, frozen)
+
+
+def evaluate(model: Decoder, rows: Rows, batch_size: int = 16) -> dict[str, float]:
+    """Mean next-token loss in nats over all weighted tokens of `rows`, how many these are, and the perplexity."""
+    total = weight = 0.0
+    for start in range(0, len(rows["inputs"]), batch_size):
+        batch = {name: _filled(array[start : start + batch_size], batch_size) for name, array in rows.items()}
+        found = _sums(model, batch)
+        total, weight = total + float(found[0]), weight + float(found[1])
+    if weight == 0.0:
+        raise ValueError("there is nothing to evaluate on: no token has a weight")
+    return {"loss": total / weight, "tokens": weight, "perplexity": float(np.exp(total / weight))}
+
+
+@eqx.filter_jit
+def _sums(model: Decoder, batch):
+    found = next_token()(model, batch, jax.random.key(0))
+    return found.total, found.weight
+
+
+def _filled(array: np.ndarray, rows: int) -> np.ndarray:
+    """As many rows as a whole batch has, the missing ones of weight zero."""
+    return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), array.dtype)])
+
+
+def _evaluator(frozen: PyTree, rows: Rows, batch_size: int) -> Callable[[TrainState], dict[str, float]]:
+    def run(state: TrainState) -> dict[str, float]:
+        model = eqx.combine(state.model, frozen)
+        return {"loss": evaluate(getattr(model, "student", model), rows, batch_size)["loss"]}
+
+    return run

@@ -1,0 +1,96 @@
+"""Next-token likelihood, its logits taken a chunk of the vocabulary at a time.
+
+Axis letters: T tokens, V vocabulary, D width, B any leading axes (a batch of sequences is just more tokens).
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from culet.objectives.loss import Loss
+from culet.objectives.vocabulary import Head, LogSum, Rule, chunk_size, over_vocabulary
+
+
+class _LogProbability(Rule):
+    """The log-probability of one target per token. Statistics: the log-sum of all logits, and the target's logit."""
+
+    targets: Int[Array, "T"]
+
+    def init(self, tokens, dtype):
+        return LogSum.empty(tokens, dtype), jnp.full(tokens, jnp.nan, dtype)
+
+    def absorb(self, statistics, logits, chunk):
+        log_sum, target_logit = statistics
+        place, inside = chunk.place(self.targets)
+        found = jnp.take_along_axis(logits[0], place[:, None], axis=1, mode="clip")[:, 0]
+        return log_sum.add(logits[0], chunk), jnp.where(inside, found, target_logit)
+
+    def values(self, statistics):
+        log_sum, target_logit = statistics
+        return target_logit - log_sum.value()
+
+    def slope(self, statistics, logits, chunk, weights):
+        place, _ = chunk.place(self.targets)
+        is_target = place[:, None] == jnp.arange(logits[0].shape[1], dtype=place.dtype)[None, :]
+        probabilities = jnp.exp(logits[0] - statistics[0].value()[:, None])
+        return weights[:, None] * (is_target.astype(probabilities.dtype) - probabilities)
+
+
+def token_log_probabilities(
+    hidden: Float[Array, "*B D"],
+    embedding: Float[Array, "V D"],
+    targets: Int[Array, "*B"],
+    *,
+    cap: float | None = None,
+    chunk: int | None = None,
+) -> Float[Array, "*B"]:
+    """The log-probability of each target under `softmax(cap * tanh(hidden @ embedding.T / cap))`, in float32.
+
+    `chunk` is how many entries of the vocabulary to take at a time; without it, as many as `LOGIT_BYTES` allow. Give
+    all sequences of a batch in one call rather than under `vmap`, which would make one embedding gradient for each.
+    A target outside `[0, V)` has the log-probability NaN. Differentiable in reverse mode only.
+
+    Raises:
+        ValueError: `chunk` is less than 1.
+    """
+    size = chunk_size(targets.size, embedding.shape[0], chunk)
+    head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
+    values: Array = over_vocabulary(_LogProbability(targets.ravel()), (head,), size)
+    return values.reshape(targets.shape)
+
+
+def cross_entropy(
+    hidden: Float[Array, "*B D"],
+    embedding: Float[Array, "V D"],
+    targets: Int[Array, "*B"],
+    weights: Float[Array, "*B"],
+    *,
+    cap: float | None = None,
+    chunk: int | None = None,
+) -> Loss:
+    """The weighted sum of negative log-probabilities of the targets, in nats; see `token_log_probabilities`.
+
+    Where the weight is 0 the target may be anything, and no gradient flows. Supervised fine-tuning on completions
+    only is this loss with the weights that `completion_weights` makes.
+
+    Raises:
+        ValueError: `chunk` is less than 1.
+    """
+    nll = -token_log_probabilities(hidden, embedding, targets, cap=cap, chunk=chunk)
+    total = weighted_sum(weights, nll)
+    return Loss(total, weights.sum(), {"cross_entropy": total})
+
+
+def completion_weights(
+    weights: Float[Array, "*B"], positions: Int[Array, "*B"], prompt_lengths: Int[Array, "*B"]
+) -> Float[Array, "*B"]:
+    """`weights`, and 0 where the target is still a token of the prompt.
+
+    `positions` are those of the inputs in their documents, so that the target's is one higher; `prompt_lengths`
+    gives for each token the number of prompt tokens of its document.
+    """
+    return jnp.where(positions + 1 >= prompt_lengths, weights, 0)
+
+
+def weighted_sum(weights: Float[Array, "*B"], values: Float[Array, "*B"]) -> Float[Array, ""]:
+    """The sum of `weights * values`, in which a weight of 0 silences even a NaN."""
+    return jnp.where(weights == 0, 0, weights.astype(values.dtype) * values).sum()

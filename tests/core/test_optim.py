@@ -1,0 +1,41 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from culet import core
+
+
+def test_schedule_is_the_closed_form():
+    schedule = core.warmup_cosine(0.5, steps=110, warmup=10, final=0.2)
+    steps = np.array([0, 5, 10, 35, 60, 110, 500])
+    progress = np.clip((steps - 10) / 100, 0, 1)
+    expected = np.where(steps < 10, 0.5 * steps / 10, 0.5 * (0.2 + 0.8 * 0.5 * (1 + np.cos(np.pi * progress))))
+    with jax.numpy_dtype_promotion("standard"):
+        np.testing.assert_allclose([float(schedule(jnp.asarray(s))) for s in steps], expected, rtol=1e-5, atol=1e-8)
+    with pytest.raises(ValueError, match="warm-up of 10 steps does not fit into 10"):
+        core.warmup_cosine(0.5, steps=10, warmup=10)
+
+
+def test_adamw_is_algorithm_2_of_its_paper():
+    """Against a float64 loop, on a quadratic; the vector, being 1-D, does not decay."""
+    rate, decay, b1, b2, eps = 0.1, 0.3, 0.9, 0.95, 1e-8
+    w = {"matrix": np.array([[1.0, -2.0], [0.5, 3.0]]), "vector": np.array([1.5, -1.0])}
+    optimizer = core.adamw(rate, weight_decay=decay)
+    parameters = {name: jnp.asarray(value, jnp.float32) for name, value in w.items()}
+    state = optimizer.init(parameters)
+    m = {name: np.zeros_like(value) for name, value in w.items()}
+    v = {name: np.zeros_like(value) for name, value in w.items()}
+    for t in range(1, 21):
+        for name in w:
+            g = 3 * w[name] - 1
+            m[name] = b1 * m[name] + (1 - b1) * g
+            v[name] = b2 * v[name] + (1 - b2) * g * g
+            step = m[name] / (1 - b1**t) / (np.sqrt(v[name] / (1 - b2**t)) + eps)
+            w[name] = w[name] - rate * (step + (decay * w[name] if name == "matrix" else 0))
+        gradient = jax.tree.map(lambda p: 3 * p - 1, parameters)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimizer.update(gradient, state, parameters)
+        parameters = jax.tree.map(jnp.add, parameters, updates)
+    for name in w:
+        np.testing.assert_allclose(parameters[name], w[name], rtol=1e-5, atol=1e-6)

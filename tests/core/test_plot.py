@@ -1,0 +1,25 @@
+import matplotlib.image
+import numpy as np
+import pytest
+
+from culet import core
+
+
+def test_draws_what_it_is_given(tmp_path):
+    x = np.arange(100)
+    core.line_plot(tmp_path / "flat.png", {"a": (x, np.ones(100))}, "x", "y", "title")
+    core.line_plot(tmp_path / "two.png", {"a": (x, 1.0 + x), "b": ([3], [5])}, "x", "y", "title", logy=True)
+    flat, two = (matplotlib.image.imread(tmp_path / name) for name in ("flat.png", "two.png"))
+    assert flat.shape[:2] == two.shape[:2] == (750, 1200)
+    blue = np.array([0x1F, 0x5A, 0x99]) / 255
+    rows, columns = np.nonzero((np.abs(flat[..., :3] - blue) < 0.02).all(axis=-1))
+    assert np.ptp(rows) < 6  # a constant is a level line
+    assert np.ptp(columns) > 900
+    orange = np.array([0xD1, 0x62, 0x2B]) / 255
+    assert (np.abs(two[..., :3] - orange) < 0.02).all(axis=-1).any()
+
+
+def test_curves_must_match(tmp_path):
+    with pytest.raises(ValueError, match="'a' has 2 x values but 3 y values"):
+        core.line_plot(tmp_path / "a.png", {"a": ([1, 2], [1, 2, 3])}, "", "", "")
+    assert not list(tmp_path.iterdir())
