@@ -19,7 +19,7 @@ from culet.lm import Decoder, DecoderConfig
 from culet.nn import Attention, Rope
 from tests.lm.goldens import BAR, error, loaded, recorded, run
 
-NOTICED = 4 * BAR
+NOTICED = 10 * BAR
 GEMMAS = ("gemma", "gemma2", "gemma3_text", "vaultgemma")
 ALL = (*GEMMAS, "recurrent_gemma")
 CAPPED = ("gemma2", "vaultgemma")
@@ -176,6 +176,7 @@ def norm_after_rope(attention: Attention, x, positions):
     return queries.reshape(tokens, attention.kv_heads, -1, attention.head_dim), keys, values
 
 
+# the two forms of gelu differ by at most 5e-4 in value
 original_rope, original_gelu = Rope.__call__, jax.nn.gelu
 recurrence = culet.nn.recurrent
 CODE_MUTANTS: dict[str, tuple[tuple[str, ...], tuple]] = {
@@ -194,7 +195,7 @@ CODE_MUTANTS: dict[str, tuple[tuple[str, ...], tuple]] = {
 )
 def test_a_patched_line_is_noticed(monkeypatch, family, mutant):
     monkeypatch.setattr(*CODE_MUTANTS[mutant][1])
-    assert error(run(loaded(family), family), family) > NOTICED
+    assert error(run(loaded(family), family), family) > (4 * BAR if mutant == "exact gelu" else NOTICED)
 
 
 def test_a_missing_reset_is_noticed():
