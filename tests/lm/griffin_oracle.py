@@ -78,7 +78,9 @@ def rg_lru(weights: Weights, config, inputs):
             block, within = divmod(channel, size)
             near = x[block * size : (block + 1) * size]
             r = sigmoid(near @ weights["a_gate_weight"][block][:, within] + weights["a_gate_bias"][block][within])
-            i = sigmoid(near @ weights["input_gate_weight"][block][:, within] + weights["input_gate_bias"][block][within])
+            i = sigmoid(
+                near @ weights["input_gate_weight"][block][:, within] + weights["input_gate_bias"][block][within]
+            )
             decay = sigmoid(-weights["a"][channel]) ** (8.0 * r)
             scale = 1.0 if time == 0 else math.sqrt(1.0 - decay**2)
             after.append(decay * state[channel] + scale * i * x[channel])
