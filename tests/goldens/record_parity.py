@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.goldens.transformers_models import FAMILIES, random_model, raw_logits
+
+from tests.goldens.transformers_models import FAMILIES, load, random_model, raw_logits
 
 FOLDER = Path(__file__).parent / "parity"
 TOKENS, VOCABULARY = 24, 61
@@ -48,7 +49,7 @@ def record(family: str) -> None:
     model.save_pretrained(folder)
     tokens = np.random.default_rng(0).integers(0, VOCABULARY, TOKENS).astype(np.int32)
     logits = raw_logits(model, tokens)
-    rounded = raw_logits(model.to(torch.bfloat16), tokens)
+    rounded = raw_logits(load(folder, torch.bfloat16), tokens)
     np.savez(folder / "logits.npz", tokens=tokens, float32=logits, bfloat16=rounded)
     print(family, "spread", logits.std(), "bfloat16 off by", (rounded - logits).std() / logits.std())
 

@@ -71,3 +71,8 @@ def raw_logits(model, tokens):
     """Float32 logits `[T, V]` of one row of tokens, uncached."""
     with torch.no_grad():
         return model(torch.as_tensor(tokens)[None], use_cache=False).logits[0].float().numpy()
+
+
+def load(folder, dtype=torch.float32):
+    """The model in a folder. Not `model.to(dtype)`, which would round the frequencies of the rotary embedding too."""
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()

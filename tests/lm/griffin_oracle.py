@@ -1,6 +1,6 @@
 """Griffin and Hawk written a second time, from the equations of 2402.19427, in float64 and with loops alone.
 
-It shares nothing with `culet` but the names of the weights: `weights["blocks.0.mixer.linear_x.weight"]`. The paper leaves
+It shares nothing with `culet` but the names of the weights, such as `blocks.0.mixer.linear_x.weight`. The paper leaves
 three things open that are taken from the authors' published code: norms scale by 1 + w, the first token of a sequence
 enters the recurrence unscaled, and only the first half of a head's channels is rotated.
 """

@@ -1,4 +1,4 @@
-"""Raw logits equal those that transformers computed for the same folders (recorded by tests/goldens/record_parity.py)."""
+"""Raw logits equal those that transformers computed for the same folders (tests/goldens/record_parity.py)."""
 
 import jax
 import jax.numpy as jnp

@@ -73,5 +73,5 @@ def test_rope_is_scaled_in_the_long_models_only():
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="gemma-9000.*gemma-2-2b"):
+    with pytest.raises(ValueError, match=r"gemma-9000.*gemma-2-2b"):
         preset("gemma-9000")
