@@ -8,6 +8,7 @@ shorter than the sequence, and the layers are no multiple of the pattern.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +19,14 @@ FOLDER = Path(__file__).parent / "parity"
 TOKENS, VOCABULARY = 24, 61
 
 # sqrt(40) loses 0.2% when rounded to bfloat16, so that it shows where the rounding happens
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY, "hidden_size": 40, "intermediate_size": 64, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512,
 }  # fmt: skip
 RECURRENT_SIZES = SIZES | {"num_attention_heads": 5, "num_key_value_heads": 1, "lru_width": 30, "intermediate_size": 96}
 del RECURRENT_SIZES["head_dim"], RECURRENT_SIZES["max_position_embeddings"]
 
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "gemma": SIZES | {"num_hidden_layers": 3, "epsilon": 0.02, "rope": 300.0},
     "gemma2": SIZES
     | {"num_hidden_layers": 3, "epsilon": 0.02, "rope": 300.0, "window": 5, "scalar": 10, "caps": (2.0, 3.0)},

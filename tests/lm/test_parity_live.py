@@ -1,6 +1,7 @@
 """Raw logits against transformers itself, on shapes drawn at random, in both directions. Run by `make parity`."""
 
 import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +36,12 @@ def draw_config(family: str, random: np.random.Generator):
 
     kv_heads, group, head_dim = one_of(1, 2, 3), one_of(1, 2, 4), one_of(4, 8, 12)
     heads = kv_heads * group
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": int(random.integers(20, 200)), "hidden_size": heads * int(random.integers(3, 12)),
         "intermediate_size": 2 * int(random.integers(8, 60)), "num_hidden_layers": int(random.integers(1, 10)),
         "num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_dim,
     }  # fmt: skip
-    rest = {"epsilon": between(1e-6, 1e-2), "rope": between(100, 1e6)}
+    rest: dict[str, Any] = {"epsilon": between(1e-6, 1e-2), "rope": between(100, 1e6)}
     window, scalar = int(random.integers(1, 20)), int(random.integers(4, 40))
     caps = (between(1, 50), between(1, 50))
     if family == "gemma2":

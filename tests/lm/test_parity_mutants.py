@@ -46,6 +46,10 @@ def times(name: str, factor: float) -> Callable[[DecoderConfig], dict]:
     return lambda config: {name: getattr(config, name) * factor}
 
 
+def plus(name: str, difference: int) -> Callable[[DecoderConfig], dict]:
+    return lambda config: {name: getattr(config, name) + difference}
+
+
 # what is changed: the families that have it, and the new values as a function of the configuration
 CONFIG_MUTANTS: dict[str, tuple[tuple[str, ...], Callable[[DecoderConfig], dict]]] = {
     "epsilon": (ALL, lambda config: {"epsilon": 1e-6}),
@@ -54,8 +58,8 @@ CONFIG_MUTANTS: dict[str, tuple[tuple[str, ...], Callable[[DecoderConfig], dict]
     "embedding scale 1": (ALL, lambda config: {"embedding_scale": 1.0}),
     "embedding scale rounded": (GEMMAS, lambda config: {"embedding_scale": float(jnp.bfloat16(config.width**0.5))}),
     "embedding scale not rounded": (("recurrent_gemma",), lambda config: {"embedding_scale": config.width**0.5}),
-    "window one more": (("gemma2", "gemma3_text", "recurrent_gemma"), lambda c: {"window": c.window + 1}),
-    "window one less": (("gemma2", "gemma3_text", "recurrent_gemma"), lambda c: {"window": c.window - 1}),
+    "window one more": (("gemma2", "gemma3_text", "recurrent_gemma"), plus("window", 1)),
+    "window one less": (("gemma2", "gemma3_text", "recurrent_gemma"), plus("window", -1)),
     "attention cap 5% up": (CAPPED, times("attention_cap", 1.05)),
     "no attention cap": (CAPPED, lambda config: {"attention_cap": None}),
     "logit cap 1% up": ((*CAPPED, "recurrent_gemma"), times("logit_cap", 1.01)),

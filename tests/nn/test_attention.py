@@ -87,7 +87,7 @@ def test_window_counts_the_token_itself():
     np.testing.assert_array_equal(seen, np.arange(query - window + 1, query + 1))
 
 
-@pytest.mark.parametrize("window", [None, 100, 600])
+@pytest.mark.parametrize("window", [None, 600])
 def test_long_sequences_in_blocks_equal_all_at_once(monkeypatch, window):
     tokens = 2 * attention_module.QUERY_BLOCK + 77
     layer = build(window=window, cap=2.0, heads=2, kv_heads=1)
@@ -108,8 +108,8 @@ def test_long_sequences_in_blocks_equal_all_at_once(monkeypatch, window):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("tokens", [9, 12, 15])
-@pytest.mark.parametrize("window", [None, 1, 6])
+@pytest.mark.parametrize("tokens", [9, 12])
+@pytest.mark.parametrize("window", [None, 6])
 def test_small_blocks_equal_loops(monkeypatch, tokens, window):
     monkeypatch.setattr(attention_module, "QUERY_BLOCK", 4)
     layer = build(window=window)
@@ -118,7 +118,10 @@ def test_small_blocks_equal_loops(monkeypatch, tokens, window):
     np.testing.assert_allclose(eqx.filter_jit(layer)(x, positions), loops(layer, x, positions), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("padding", [0, 3, 5])
+extend = eqx.filter_jit(lambda layer, *arguments: layer.extend(*arguments))
+
+
+@pytest.mark.parametrize("padding", [0, 5])
 @pytest.mark.parametrize(("window", "piece"), [(None, 4), (4, 4), (6, 4), (3, 4), (6, 1), (40, 4)])
 def test_pieces_equal_the_whole(window, piece, padding):
     tokens, capacity = 19, 24
@@ -126,13 +129,11 @@ def test_pieces_equal_the_whole(window, piece, padding):
     x = normal(padding + tokens, WIDTH)
     expected = loops(layer, x[padding:], np.arange(tokens))
     cache = layer.init_cache(capacity, piece, x.dtype)
-    first = jax.jit(lambda x, positions, cache: layer.extend(x, positions, cache, 0))
-    extend, at, out = eqx.filter_jit(layer.extend), 0, []
+    at, out = 0, []
     while at < len(x):
         length = piece if at + piece <= len(x) else 1
         positions = jnp.arange(at, at + length) - padding
-        step = first if at == 0 else lambda *arguments, at=at: extend(*arguments, jnp.asarray(at))
-        y, cache = step(x[at : at + length], positions, cache)
+        y, cache = extend(layer, x[at : at + length], positions, cache, 0 if at == 0 else jnp.asarray(at))
         out.append(y)
         at += length
     np.testing.assert_allclose(jnp.concatenate(out)[padding:], expected, rtol=1e-4, atol=1e-4)
@@ -151,5 +152,5 @@ def test_cache_is_no_larger_than_the_window_needs():
 def test_what_sees_nothing_stays_finite():
     layer = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), build(window=3))
     x = jnp.ones((4, WIDTH), jnp.bfloat16)
-    out, _ = layer.extend(x, jnp.arange(-4, 0), layer.init_cache(8, 4, x.dtype), 0)
+    out, _ = extend(layer, x, jnp.arange(-4, 0), layer.init_cache(8, 4, x.dtype), 0)
     assert np.isfinite(np.asarray(out, np.float32)).all()
