@@ -109,11 +109,11 @@ def test_bfloat16_folders(tmp_path, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sharded_folders(tmp_path, family):
     model, tokens, truth = draw(family, SEED)
-    model.save_pretrained(tmp_path / "theirs", max_shard_size="20KB")
+    model.save_pretrained(tmp_path / "theirs", max_shard_size="1KB")
     assert len(list((tmp_path / "theirs").glob("*.safetensors"))) > 1
     ours = load_model(tmp_path / "theirs")
     assert_close(ours(jnp.asarray(tokens)), truth)
-    save_model(tmp_path / "ours", ours, max_shard_bytes=20_000)
+    save_model(tmp_path / "ours", ours, max_shard_bytes=1000)
     assert len(list((tmp_path / "ours").glob("*.safetensors"))) > 1
     assert_close(raw_logits(load(tmp_path / "ours"), tokens), truth, bar=1e-6)
 
