@@ -125,7 +125,7 @@ def _write(model, sampling, stop_ids, decoding: Decoding) -> Decoding:
         log_probabilities=_put(decoding.log_probabilities, log_probabilities, decoding.count),
         count=decoding.count + 1,
         done=done,
-        lengths=decoding.lengths + ~done,
+        lengths=decoding.lengths + (~done).astype(jnp.int32),
         seen=seen,
         keys=decoding.keys,
     )

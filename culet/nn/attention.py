@@ -138,8 +138,8 @@ class Attention(eqx.Module):
             first = jnp.clip(start + QUERY_BLOCK - span, 0, tokens - span)
             key_at = first + jnp.arange(span)
             mask = self._reach(query_at, key_at) & (documents[query_at][:, None] == documents[key_at][None, :])
-            near = [jax.lax.dynamic_slice_in_dim(part, first, span, axis=1) for part in (keys, values)]
-            return self._attend(queries[query_at], *near, mask)
+            near_keys, near_values = (jax.lax.dynamic_slice_in_dim(x, first, span, axis=1) for x in (keys, values))
+            return self._attend(queries[query_at], near_keys, near_values, mask)
 
         out = jax.lax.map(block, jnp.arange(blocks) * QUERY_BLOCK)
         return out.reshape(blocks * QUERY_BLOCK, -1)[:tokens]

@@ -1,6 +1,7 @@
 """The recurrent block of Griffin and Hawk (2402.19427): a short convolution, then the real-gated linear recurrence.
 
-Axis letters: T tokens, D width, C recurrent width, N gate blocks, B block width, W convolution taps.
+Axis letters: T tokens, D width, C recurrent width, N gate blocks, B block width, W convolution taps, P = W - 1
+past inputs that the convolution still sees, S = P + T.
 """
 
 import equinox as eqx
@@ -18,7 +19,7 @@ STEEPEST_ROOT = 1000.0  # bound on the derivative of sqrt(1 - a^2), which is inf
 class RecurrentState(eqx.Module):
     """What one sequence leaves behind: the last inputs of the convolution and the state of the recurrence."""
 
-    inputs: Float[Array, "W-1 C"]
+    inputs: Float[Array, "P C"]
     hidden: Float[Array, "C"]  # always float32
 
 
@@ -74,9 +75,10 @@ class GatedRecurrence(eqx.Module):
 
 def _block_map(weight: Float[Array, "N B B"], bias: Float[Array, "N B"], x: Float[Array, "T C"]) -> Float[Array, "T C"]:
     """A block-diagonal affine map with float32 results."""
-    blocks = x.reshape(x.shape[0], *bias.shape)
-    y = jnp.einsum("tnb,nbc->tnc", blocks, weight, preferred_element_type=jnp.float32)
-    return (y + bias.astype(jnp.float32)[None]).reshape(x.shape)
+    # The blocks stand first: with tokens first, XLA has no bfloat16 kernel with float32 results for the CPU.
+    blocks = x.reshape(x.shape[0], *bias.shape).swapaxes(0, 1)
+    y = jnp.einsum("ntb,nbc->ntc", blocks, weight, preferred_element_type=jnp.float32)
+    return (y.swapaxes(0, 1) + bias.astype(jnp.float32)[None]).reshape(x.shape)
 
 
 class RecurrentBlock(eqx.Module):
@@ -121,7 +123,7 @@ class RecurrentBlock(eqx.Module):
         channels, taps = self.conv_weight.shape
         return RecurrentState(jnp.zeros((taps - 1, channels), dtype), jnp.zeros((channels,), jnp.float32))
 
-    def _convolve(self, inputs: Float[Array, "T+W-1 C"], positions: Int[Array, "T"]) -> Float[Array, "T C"]:
+    def _convolve(self, inputs: Float[Array, "S C"], positions: Int[Array, "T"]) -> Float[Array, "T C"]:
         """A causal depthwise convolution that does not look past the start of a document."""
         tokens, taps = positions.shape[0], self.conv_weight.shape[1]
         total = jnp.broadcast_to(self.conv_bias[None], (tokens, inputs.shape[1]))

@@ -42,19 +42,23 @@ def _chunked(a, x, start):
     pad = ((0, chunks * size - tokens), (0, 0))
     a, x = (jnp.pad(part, pad).reshape(chunks, size, channels).swapaxes(0, 1) for part in (a, x))
 
-    def within(carry, inputs):
-        state, decay = carry
-        a_t, x_t = inputs
-        carry = (a_t * state + x_t, a_t * decay)
-        return carry, carry
-
     zero = jnp.zeros_like(x[0])
-    (last, decayed), (states, decays) = jax.lax.scan(within, (zero, jnp.ones_like(zero)), (a, x))
-
-    def across(state, inputs):
-        last_c, decay_c = inputs
-        return decay_c * state + last_c, state
-
-    _, before = jax.lax.scan(across, start, (last, decayed))
+    (last, decayed), (states, decays) = jax.lax.scan(_within, (zero, jnp.ones_like(zero)), (a, x))
+    _, before = jax.lax.scan(_across, start, (last, decayed))
     whole = states + decays * before[None]
     return whole.swapaxes(0, 1).reshape(chunks * size, channels)[:tokens]
+
+
+# At module level, so that eager calls find the compiled scan of the call before.
+def _within(carry, inputs):
+    """One token of every chunk: states from zero, and the decay since the chunk's start."""
+    state, decay = carry
+    a_t, x_t = inputs
+    carry = (a_t * state + x_t, a_t * decay)
+    return carry, carry
+
+
+def _across(state, inputs):
+    """One chunk: hands on the state at its end, notes that at its start."""
+    last, decay = inputs
+    return decay * state + last, state

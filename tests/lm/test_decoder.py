@@ -1,0 +1,154 @@
+"""What must not change the logits: packing, padding, batching, pieces with a cache, remat, scan over layers."""
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from culet.lm import Decoder, DecoderConfig
+from tests.weights import random_weights
+
+SIZES: dict[str, Any] = {
+    "width": 32,
+    "heads": 4,
+    "kv_heads": 2,
+    "head_dim": 8,
+    "hidden": 48,
+    "vocabulary": 50,
+    "epsilon": 0.01,
+}
+LRU: dict[str, Any] = {"rope_fraction": 0.5, "biases": True, "lru_width": 24, "lru_blocks": 4}
+GEMMA_2: dict[str, Any] = {"window": 4, "attention_cap": 2.0, "logit_cap": 3.0, "post_norms": True}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "gemma": {"pattern": "G", "layers": 2},
+    "gemma2": {"pattern": "LG", "layers": 3, **GEMMA_2},
+    "gemma3_text": {"pattern": "LLG", "layers": 4, "window": 4, "qk_norm": True, "post_norms": True, "rope_scale": 8.0},
+    "vaultgemma": {"pattern": "G", "layers": 2, "attention_cap": 2.0, "logit_cap": 3.0},
+    "griffin": {"pattern": "RRL", "layers": 4, "window": 4, **LRU},
+    "hawk": {"pattern": "R", "layers": 2, **LRU},
+}
+HALF, TOKENS = 12, 24
+IDS = jnp.asarray(np.random.default_rng(9).integers(0, 50, TOKENS))
+
+
+@cache
+def build(family: str) -> Decoder:
+    return random_weights(DecoderConfig(family=family, **SIZES, **FAMILIES[family]).init, spread=1.5)
+
+
+run = eqx.filter_jit(lambda model, tokens, positions: model(tokens, positions))
+
+
+def assert_same(one, other):
+    scale = np.asarray(other, np.float64).std()
+    np.testing.assert_allclose(np.asarray(one) / scale, np.asarray(other) / scale, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_documents_equal_separate_runs(family):
+    model = build(family)
+    packed = run(model, IDS, jnp.concatenate([jnp.arange(HALF)] * 2))
+    for half in (slice(0, HALF), slice(HALF, TOKENS)):
+        assert_same(packed[half], run(model, IDS[half], jnp.arange(HALF)))
+    positions = jnp.concatenate([jnp.arange(5), jnp.arange(1), jnp.arange(14), jnp.arange(4)])
+    uneven, short = run(model, IDS, positions), jnp.where(jnp.arange(HALF) < 4, jnp.arange(HALF), -1)
+    assert_same(uneven[20:], run(model, IDS[jnp.arange(20, 20 + HALF) % TOKENS], short)[:4])
+    assert np.abs(uneven[20:] - packed[20:]).max() > 0.1  # there was something to leak
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_has_no_effect(family):
+    model = build(family)
+    alone = run(model, IDS[:HALF], jnp.arange(HALF))
+    pad = jnp.full(HALF, -1)
+    behind = run(model, IDS, jnp.concatenate([jnp.arange(HALF), pad]))
+    before = run(model, jnp.roll(IDS, HALF), jnp.concatenate([pad, jnp.arange(HALF)]))
+    assert_same(behind[:HALF], alone)
+    assert_same(before[HALF:], alone)
+    assert np.isfinite(np.asarray(behind)).all() and np.isfinite(np.asarray(before)).all()
+
+
+@eqx.filter_jit
+def extend(model, tokens, positions, states, at):
+    hidden, states = model.extend(tokens, positions, states, at)
+    return model.logits(hidden), states
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3_text", "griffin"])
+@pytest.mark.parametrize("padding", [0, 5])
+def test_pieces_equal_the_whole(family, padding):
+    """One prefill, chunked prefill, token by token, and a mixture, all past the window."""
+    model = build(family)
+    positions = jnp.arange(TOKENS) - padding
+    whole = run(model, IDS, jnp.maximum(positions, -1))[padding:]
+
+    for pieces in ([TOKENS], [4] * 6, [1] * TOKENS, [4] * 3 + [1] * HALF):
+        states, out, at = model.init_states(TOKENS, pieces[0]), [], 0
+        for length in pieces:
+            span = slice(at, at + length)
+            start = 0 if at == 0 and length > 1 else jnp.asarray(at)  # a first piece may know that nothing came before
+            logits, states = extend(model, IDS[span], positions[span], states, start)
+            out.append(logits)
+            at += length
+        assert_same(jnp.concatenate(out)[padding:], whole)
+
+
+def test_remat_and_scan_change_neither_value_nor_gradient():
+    config = dataclasses.replace(build("griffin").config, pattern="RL", layers=5)
+    model = random_weights(config.init, spread=1.5)  # two periods to scan over, and one layer left
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def loss(model, remat, scan):
+        return jnp.mean(jnp.sin(model.logits(model.hidden(IDS, jnp.arange(TOKENS), remat=remat, scan=scan))))
+
+    (value, gradient), (other_value, other) = loss(model, False, False), loss(model, True, True)
+    np.testing.assert_allclose(other_value, value, rtol=1e-4)
+    for one, two in zip(jax.tree.leaves(other), jax.tree.leaves(gradient), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3 * np.abs(two).max())
+
+
+def test_a_batch_is_a_vmap():
+    model = build("griffin")
+    rows = jnp.stack([IDS[:HALF], IDS[HALF:]])
+    positions = jnp.stack([jnp.arange(HALF)] * 2)
+    batch = eqx.filter_jit(eqx.filter_vmap(model))(rows, positions)
+    for row, ids, places in zip(batch, rows, positions, strict=True):
+        assert_same(row, run(model, ids, places))
+
+
+@pytest.mark.parametrize("family", ["gemma2", "griffin"])
+def test_bfloat16_is_near_float32(family):
+    model = build(family)
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model)
+    wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), rounded)
+    positions = jnp.concatenate([jnp.full(2, -1), jnp.arange(TOKENS - 2)])
+    logits, expected = run(rounded, IDS, positions)[2:], run(wide, IDS, positions)[2:]
+    assert logits.dtype == jnp.float32 and np.isfinite(np.asarray(logits)).all()
+    assert np.std(logits - expected) < 0.05 * np.std(expected)
+    assert eqx.filter_eval_shape(rounded.hidden, IDS, positions).dtype == jnp.bfloat16
+
+
+def test_positions_default_to_one_document():
+    model = build("gemma2")
+    np.testing.assert_array_equal(run(model, IDS, None), run(model, IDS, jnp.arange(TOKENS)))
+
+
+def test_embedding_scale_is_rounded_to_the_dtype_of_the_weights():
+    config = dataclasses.replace(build("gemma").config, width=40, embedding_scale=40**0.5)
+    model = random_weights(config.init)
+    ones = eqx.tree_at(lambda model: model.embedding, model, jnp.ones((50, 40)))
+    assert float(ones._embed(IDS)[0, 0]) == np.float32(40**0.5)
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), ones)
+    assert float(rounded._embed(IDS)[0, 0]) == 6.3125
+
+
+def test_initial_logits_are_moderate():
+    config = dataclasses.replace(build("gemma2").config, logit_cap=None)
+    logits = run(eqx.filter_jit(config.init)(jax.random.key(0)), IDS, None)
+    assert 0.3 < np.std(logits) < 3.0
