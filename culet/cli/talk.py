@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,7 +58,7 @@ def generate(
 
     decoder, tokenizer = _load(model, dtype)
     turns = [chat_format.encode([{"role": "user", "content": text}], tokenizer) for text in texts] if as_chat else texts
-    options = dict(
+    options: dict[str, Any] = dict(
         max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
         repetition_penalty=repetition_penalty, stop=stop or (), key=jax.random.key(seed),
     )  # fmt: skip

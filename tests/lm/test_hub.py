@@ -66,7 +66,7 @@ def test_ids_are_fetched_without_pickles(asked):
     kept = huggingface_hub.utils.filter_repo_objects(
         ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "chat_template.jinja",
          "pytorch_model.bin", "modeling.py", "model.gguf", "data.pkl", "training_args.pt"],
-        allow_patterns=PATTERNS,
+        allow_patterns=list(PATTERNS),
     )  # fmt: skip
     assert list(kept) == ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "chat_template.jinja"]
 

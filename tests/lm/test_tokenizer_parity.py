@@ -73,7 +73,7 @@ def test_a_gemma_tokenizer_that_transformers_wrote(ours, texts, tmp_path):
 
     model = json.loads(ours._backend.serialise())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
-    gemma: Any = GemmaTokenizer(vocab={**model["vocab"], "<mask>": 1024}, merges=merges)
+    gemma: Any = GemmaTokenizer(vocab={**model["vocab"], "<mask>": 1024}, merges=merges)  # type: ignore[arg-type]
     gemma.save_pretrained(tmp_path)
     read = Tokenizer.load(tmp_path)
     for text in (*texts[:20], "<bos>one", "é 漢 <start_of_turn>"):
