@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from culet.cli import inspect, talk, train
+from culet.cli import inspect, quickstart, talk, train
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -31,7 +31,7 @@ def culet() -> None:
     """
 
 
-for room in (train, talk, inspect):
+for room in (quickstart, train, talk, inspect):
     room.register(app)
 
 
