@@ -39,7 +39,7 @@ class Plan:
 
     vocabulary: int = 2048
     length: int = 128  # tokens per row
-    answer_length: int = 128  # the same for questions and answers
+    answer_length: int = 192  # the same for questions and answers, the longest of which fits
     context: int = 512
     window: int = 64  # of the local layers
     batch_size: int = 32
