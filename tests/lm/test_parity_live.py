@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from culet.lm.generate import generate  # noqa: E402
+from culet.lm.completion import generate  # noqa: E402
 
 from culet.lm import preset, presets  # noqa: E402
 from culet.lm.checkpoint import load_model, save_model  # noqa: E402
