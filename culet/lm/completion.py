@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from culet.lm.decode import Decoding, advance, start
+from culet.lm.decode import advance, start
 from culet.lm.decoder import Decoder
 from culet.lm.sampling import Sampling
 from culet.lm.tokenizer import StreamDecoder, Tokenizer
