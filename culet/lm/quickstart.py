@@ -23,7 +23,7 @@ from culet.lm.decoder import Decoder
 from culet.lm.examination import examine
 from culet.lm.folder import load, save
 from culet.lm.losses import Pupil, from_teacher
-from culet.lm.presets import scaled
+from culet.lm.published import scaled
 from culet.lm.questions import QuestionAnswer, questions
 from culet.lm.tokenizer import Tokenizer
 from culet.lm.tokenizer_training import train_tokenizer
