@@ -82,5 +82,5 @@ def _scores(
     return rows
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float | bool]) -> float:
     return sum(values) / len(values) if values else 0.0
