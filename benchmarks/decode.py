@@ -1,8 +1,8 @@
 """Reading prompts and writing tokens against transformers: `python -m benchmarks.decode`.
 
 131M parameters of the Gemma 2 shape in float32, prompts of 128 tokens, 128 new ones, greedy, at batch 1 and 8. The
-bars, as multiples of transformers: writing 1.2 at batch 1 and 2 at batch 8, reading 1. At batch 1 every weight is read once for
-each token, so that memory bandwidth is the limit.
+bars, as multiples of transformers: writing 1.2 at batch 1 and 2 at batch 8, reading 1. Every weight is read once for
+each new token of a batch, so that memory bandwidth is the limit.
 """
 
 import statistics
@@ -26,7 +26,7 @@ BARS = {("reading", 1): 1.0, ("reading", 8): 1.0, ("writing", 1): 1.2, ("writing
 
 
 def ours(model: Decoder, prompts: np.ndarray, new: int, written: list[np.ndarray]) -> Callable[[], Mapping[str, float]]:
-    """Seconds of reading (with the logits of the first token, which transformers' reading has too) and per new token."""
+    """Seconds of reading (with the first token's logits, which transformers' reading has too) and per new token."""
     first_logits = eqx.filter_jit(lambda model, hidden: jax.vmap(lambda h: model.logits(h[None]))(hidden))
     keys = jax.random.split(jax.random.key(0), len(prompts))
 

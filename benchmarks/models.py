@@ -4,14 +4,8 @@ Both sides get all cores. transformers chooses its attention itself; of Gemma 2 
 cannot cap scores.
 """
 
-import os
-
-CORES = len(os.sched_getaffinity(0))
-os.environ.setdefault("OMP_NUM_THREADS", str(CORES))
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import dataclasses
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +17,7 @@ import numpy as np
 
 from culet.lm import Decoder, DecoderConfig, preset, save_model
 
+CORES = len(os.sched_getaffinity(0))
 GEMMA_2 = dataclasses.replace(
     preset("gemma-2-2b"), layers=12, width=768, heads=8, kv_heads=4, head_dim=96, hidden=3072, vocabulary=32_000,
     window=512, query_scale=96**-0.5, embedding_scale=768**0.5,
@@ -42,7 +37,9 @@ def parameters(model: Decoder) -> int:
 def pair(config: DecoderConfig) -> Iterator[tuple[Decoder, Any]]:
     """One model twice: ours, and that of transformers, loaded from the folder we saved."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, logging
+
+    logging.disable_progress_bar()
 
     torch.set_num_threads(CORES)
     model = config.init(jax.random.key(0))

@@ -1,7 +1,8 @@
 """Linear recurrences: `python -m benchmarks.recurrent`.
 
 The RecurrentGemma shape at the size of `benchmarks.models` against transformers, a forward pass and reading a prompt
-of 2,048 tokens (bar 5, twice). Then Griffin alone: what a token costs with 16K tokens before it, compared with 1K (bar: 5% more).
+of 2,048 tokens (bar 5, twice). Then Griffin alone: what a token costs with 16K tokens before it, compared with 1K
+(bar: 5% more).
 """
 
 import statistics
