@@ -117,11 +117,34 @@ class Attention(eqx.Module):
 
     def _attend(self, queries, keys, values, mask: Bool[Array, "T S"]) -> Float[Array, "T N"]:
         """Softmax attention of queries [T K G H] over keys and values [K S H]."""
-        scores = jnp.einsum("tkgh,ksh->kgts", queries, keys, preferred_element_type=jnp.float32) * self.scale
+        if queries.shape[0] == 1:
+            return self._attend_one(queries[0], keys, values, mask[0])[None]
+        scores = jnp.einsum("tkgh,ksh->kgts", queries, keys, preferred_element_type=jnp.float32)
+        weights = self._weights(scores, mask[None, None]).astype(values.dtype)
+        return jnp.einsum("kgts,ksh->tkgh", weights, values).reshape(queries.shape[0], -1)
+
+    def _attend_one(self, queries, keys, values, mask: Bool[Array, "S"]) -> Float[Array, "N"]:
+        """The same for a single token's queries [K G H].
+
+        A CPU has no fast kernel for batched products as narrow as G: it takes a product per query head for the scores,
+        and a multiply and sum for the values, which reads the cache where it lies (benchmarks/decode.py).
+        """
+        scores = jnp.stack(
+            [jnp.einsum("kh,ksh->ks", queries[:, head], keys, preferred_element_type=jnp.float32)
+             for head in range(queries.shape[1])], axis=1,
+        )  # fmt: skip
+        weights = self._weights(scores, mask[None, None]).astype(values.dtype).astype(jnp.float32)
+        out = jnp.sum(weights[..., None] * values[:, None].astype(jnp.float32), axis=2)
+        return out.astype(values.dtype).reshape(-1)
+
+    def _weights(
+        self, scores: Float[Array, "K G *tokens S"], mask: Bool[Array, "1 1 *tokens S"]
+    ) -> Float[Array, "K G *tokens S"]:
+        """Scale, cap, mask and softmax, in float32."""
+        scores = scores * self.scale
         if self.cap is not None:
             scores = self.cap * jnp.tanh(scores / self.cap)
-        weights = jax.nn.softmax(jnp.where(mask[None, None], scores, MASKED), axis=-1).astype(values.dtype)
-        return jnp.einsum("kgts,ksh->tkgh", weights, values).reshape(queries.shape[0], -1)
+        return jax.nn.softmax(jnp.where(mask, scores, MASKED), axis=-1)
 
     def _attend_blocks(self, queries, keys, values, slots: Int[Array, "T"], documents: Int[Array, "T"]):
         """Whole-sequence attention; a long one goes block by block, so that scores are never `T x T` in memory."""
