@@ -96,11 +96,12 @@ def train(
     """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it.
 
     `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
-    goes. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
+    goes. The model passed in stays as it is. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
     Errors are those of `culet.core.fit`.
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)
+    trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the model again
     schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
     optimizer = adamw(schedule, weight_decay=recipe.weight_decay)
     state = TrainState.create(trained, optimizer, jax.random.key(recipe.seed))

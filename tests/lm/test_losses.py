@@ -17,7 +17,7 @@ KEY = jax.random.key(0)
 RANDOM = np.random.default_rng(2)
 BATCH = {
     name: jnp.asarray(rows)
-    for name, rows in pack([RANDOM.integers(3, 40, size) for size in (24, 15, 8, 11, 9)], 24).items()
+    for name, rows in pack([RANDOM.integers(3, 40, size) for size in (16, 9, 5, 7, 8)], 16).items()
 }
 STUDENT, TEACHER = small("gemma-2-2b"), small("gemma-2-2b", seed=1)
 
