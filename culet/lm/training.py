@@ -37,9 +37,12 @@ SHARDING = (
 )
 
 
+COMPUTE_DTYPES = (None, "float32", "bfloat16")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The numbers of a training run."""
+    """The numbers of a training run. Raises ValueError for numbers that do not go together."""
 
     steps: int
     batch_size: int = 16  # rows per step, over all devices
@@ -54,6 +57,12 @@ class Recipe:
     checkpoint_every: int = 200
     evaluate_every: int = 200
     seed: int = 0
+
+    def __post_init__(self):
+        if self.compute_dtype not in COMPUTE_DTYPES:
+            raise ValueError(f"compute dtype {self.compute_dtype!r} is neither bfloat16 nor float32")
+        if self.batch_size % self.micro_batches:
+            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
 
 
 def text_rows(texts: Iterable[str], tokenizer: "Tokenizer", length: int) -> Rows:
@@ -96,7 +105,8 @@ def train(
     """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it.
 
     `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
-    goes. The model passed in stays as it is. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
+    goes. The model passed in stays as it is. What `trainable`, an Equinox filter, leaves out is neither changed nor
+    saved in the checkpoints of `folder`.
     Errors are those of `culet.core.fit`.
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)

@@ -136,3 +136,9 @@ def test_a_mesh_of_eight_trains_to_the_same_loss(name):
         np.testing.assert_allclose(one, other, atol=1e-4)
     for leaf in (spread.embedding, spread.blocks[0].mlp.down.weight):
         assert leaf.addressable_shards[0].data.size == leaf.size // 4
+
+
+@pytest.mark.parametrize("wrong", [{"compute_dtype": "int4"}, {"micro_batches": 3}], ids=str)
+def test_a_recipe_that_cannot_work_is_refused(wrong):
+    with pytest.raises(ValueError, match="int4' is neither|batch of 4 cannot be cut into 3"):
+        dataclasses.replace(RECIPE, **wrong)
