@@ -37,9 +37,12 @@ SHARDING = (
 )
 
 
+COMPUTE_DTYPES = (None, "float32", "bfloat16")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The numbers of a training run."""
+    """The numbers of a training run. Raises ValueError for numbers that do not go together."""
 
     steps: int
     batch_size: int = 16  # rows per step, over all devices
@@ -54,6 +57,12 @@ class Recipe:
     checkpoint_every: int = 200
     evaluate_every: int = 200
     seed: int = 0
+
+    def __post_init__(self):
+        if self.compute_dtype not in COMPUTE_DTYPES:
+            raise ValueError(f"compute dtype {self.compute_dtype!r} is neither bfloat16 nor float32")
+        if self.batch_size % self.micro_batches:
+            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
 
 
 def text_rows(texts: Iterable[str], tokenizer: "Tokenizer", length: int) -> Rows:
@@ -101,7 +110,7 @@ def train(
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)
-    trained = jax.tree.map(lambda leaf: jnp.copy(leaf) if eqx.is_array(leaf) else leaf, trained)  # `fit` consumes it
+    trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the model again
     schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
     optimizer = adamw(schedule, weight_decay=recipe.weight_decay)
     state = TrainState.create(trained, optimizer, jax.random.key(recipe.seed))

@@ -1,6 +1,6 @@
 import pytest
 
-from culet.lm import examination
+from culet.lm import Decoder, Tokenizer, examination
 from culet.lm.completion import Completion
 from culet.lm.questions import QuestionAnswer
 
@@ -32,8 +32,8 @@ def test_scores_stand_beside_the_commonest_training_answer(monkeypatch):
         examination, "generate",
         lambda model, words, prompts, **_: [Completion(said[prompt], [1], [0.0], "stop") for prompt in prompts],
     )  # fmt: skip
-    model: object = None
-    found = examination.examine(model, model, pairs, asked=10)  # type: ignore[arg-type]
+    model, words = object.__new__(Decoder), object.__new__(Tokenizer)  # neither is asked
+    found = examination.examine(model, words, pairs, asked=10)
     seen, unseen = [row for row in found["scores"] if row["kind"] == "all"]
     assert (seen["questions"], seen["exact"], seen["guess_exact"]) == (2, 1.0, 0.5)
     assert (unseen["exact"], unseen["guess_exact"]) == (0.0, 1.0)
