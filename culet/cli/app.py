@@ -5,10 +5,11 @@ import sys
 
 import typer
 
-from culet.cli import inspect, talk, train
+from culet.cli import convert, inspect, quickstart, talk, train
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
+EXPECTED = (ValueError, OSError, RuntimeError, ArithmeticError)  # what culet raises for bad input and bad luck
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +32,7 @@ def culet() -> None:
     """
 
 
-for room in (train, talk, inspect):
+for room in (quickstart, train, talk, inspect, convert):
     room.register(app)
 
 
@@ -39,11 +40,15 @@ def main() -> None:
     """Runs the command line. An error is one line on standard error; CULET_DEBUG=1 shows where it came from."""
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except (ValueError, OSError, RuntimeError) as problem:
-        if os.environ.get("CULET_DEBUG"):
+    except Exception as problem:
+        stopped = _is_stop(problem)
+        if os.environ.get("CULET_DEBUG") or not (stopped or isinstance(problem, EXPECTED)):
             raise
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(EXIT_ERROR)
+        print(" ".join(["error:"] * (not stopped) + str(problem).split()), file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED if stopped else EXIT_ERROR)
+
+
+def _is_stop(problem: Exception) -> bool:
+    """Whether a training run was stopped by a signal; if its driver was never loaded, there was none."""
+    driver = sys.modules.get("culet.core.driver")
+    return driver is not None and isinstance(problem, driver.Interrupted)

@@ -1,6 +1,7 @@
 """`culet inspect`: how large a model is and what a sequence costs, before anything is allocated."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -76,7 +77,11 @@ def _config(name: str):
     from culet.lm import load_config, preset, presets
     from culet.lm.hub import resolve
 
-    return preset(name) if name in presets() else load_config(resolve(name, patterns=["config.json"]))
+    if name in presets():
+        return preset(name)
+    if "/" not in name and not Path(name).exists():
+        raise ValueError(f"{name!r} is neither a preset (culet inspect lists them), nor a folder here, nor a Hub id")
+    return load_config(resolve(name, patterns=["config.json"]))
 
 
 def _gib(count: int) -> str:
@@ -87,11 +92,13 @@ def _table(rows: list[dict]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("preset", "parameters", "layers", "width", "context", "weights", "cache", "if full", box=None)
+    table = Table("preset", "parameters", "context", "weights", "cache", "if full", box=None)
     for row in rows:
-        cells = (f"{row['parameters']:,}", row["layers"], row["width"], row["length"])
+        cells = (f"{row['parameters']:,}", f"{row['length']:,}")
         sizes = (_gib(row[key]) for key in ("weight_bytes", "cache_bytes", "full_cache_bytes"))
-        table.add_row(row["model"], *map(str, cells), *sizes)
+        table.add_row(row["model"], *cells, *sizes)
+    for column in table.columns:
+        column.no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     Console().print(table)

@@ -47,7 +47,7 @@ def new_or_loaded(
 
 def parse_scaled(preset: str, text: str) -> "DecoderConfig":
     """A smaller preset from "layers=4,width=128". Raises ValueError for what does not read so."""
-    from culet.lm.presets import SCALABLE, scaled
+    from culet.lm.published import SCALABLE, scaled
 
     numbers = {}
     for part in text.split(","):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from culet.lm.decoder import Decoder
     from culet.lm.folder import load, save
     from culet.lm.footprint import sizes
-    from culet.lm.presets import preset, presets, scaled
+    from culet.lm.published import preset, presets, scaled
     from culet.lm.tokenizer import Tokenizer
     from culet.lm.tokenizer_training import train_tokenizer
     from culet.lm.training import Recipe, train
@@ -25,7 +25,7 @@ _HOME = {
     "decoder": ("Decoder",),
     "folder": ("load", "save"),
     "completion": ("Completion", "generate", "stream", "stream_batch"),
-    "presets": ("preset", "presets", "scaled"),
+    "published": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),
     "tokenizer": ("Tokenizer",),
     "tokenizer_training": ("train_tokenizer",),

@@ -4,7 +4,7 @@ Axis letters: B rows.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from culet.lm.decode import Decoding, advance, start
+from culet.lm.decode import advance, start
 from culet.lm.decoder import Decoder
 from culet.lm.sampling import Sampling
-
-if TYPE_CHECKING:
-    from culet.lm.tokenizer import Tokenizer
+from culet.lm.tokenizer import StreamDecoder, Tokenizer
 
 STRIDE = 16  # tokens between two looks for stop strings
 
@@ -40,7 +38,7 @@ class Piece(NamedTuple):
 
 def generate(
     model: Decoder,
-    tokenizer: "Tokenizer",
+    tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     *,
     max_new_tokens: int = 64,
@@ -63,14 +61,14 @@ def generate(
     Raises ValueError for an empty prompt, a prompt that does not fit the context of a model with global attention, a
     token outside the vocabulary, numbers out of range, and logits that are not finite.
     """
-    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
+    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty, tokenizer.vocabulary)
     batch = _Batch(model, tokenizer, prompts, max_new_tokens, sampling, stop, stop_ids, key)
     while batch.advance(STRIDE if stop else max_new_tokens):
         pass
-    return [batch.completion(row) for row in range(len(prompts))]
+    return [Completion(row.text, row.tokens, row.logprobs, row.finish or "length") for row in batch.rows]
 
 
-def stream(model: Decoder, tokenizer: "Tokenizer", prompt: str | Sequence[int], **options) -> Iterator[str]:
+def stream(model: Decoder, tokenizer: Tokenizer, prompt: str | Sequence[int], **options) -> Iterator[str]:
     """The completion of one prompt piece by piece, as soon as its characters are certain. Options as for `generate`."""
     for piece in stream_batch(model, tokenizer, [prompt], **options):
         yield piece.text
@@ -78,7 +76,7 @@ def stream(model: Decoder, tokenizer: "Tokenizer", prompt: str | Sequence[int], 
 
 def stream_batch(
     model: Decoder,
-    tokenizer: "Tokenizer",
+    tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     *,
     max_new_tokens: int = 64,
@@ -92,17 +90,14 @@ def stream_batch(
     The pieces of a row, joined, are the text that `generate` returns. A piece that could be the beginning of a stop
     string is held back until it is certain.
     """
-    batch = _Batch(model, tokenizer, prompts, max_new_tokens, Sampling(**sampling), stop, stop_ids, key)  # type: ignore[arg-type]
-    sent = [0] * len(prompts)
+    chosen = Sampling(**sampling, vocabulary=tokenizer.vocabulary)  # type: ignore[arg-type]
+    batch = _Batch(model, tokenizer, prompts, max_new_tokens, chosen, stop, stop_ids, key)
     running = True
     while running:
         running = batch.advance(1)
-        for row in range(len(prompts)):
-            text, ended = batch.text(row)
-            certain = len(text) if ended or not running else _certain(text, stop)
-            if certain > sent[row]:
-                yield Piece(row, text[sent[row] : certain])
-                sent[row] = certain
+        for number, row in enumerate(batch.rows):
+            if piece := row.take():
+                yield Piece(number, piece)
 
 
 class _Batch:
@@ -111,51 +106,86 @@ class _Batch:
     def __init__(self, model, tokenizer, prompts, max_new_tokens, sampling, stop, stop_ids, key):
         if isinstance(prompts, str):
             raise ValueError("prompts is one string; give a list of prompts")
+        if isinstance(stop, str):
+            raise ValueError("stop is one string; give a list of strings")
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be at least 1")
         if "" in stop:
             raise ValueError("a stop string is empty; it would stop every completion at once")
-        rows = [_encode(tokenizer, prompt, row) for row, prompt in enumerate(prompts)]
-        if not rows:
+        encoded = [_encode(tokenizer, prompt, row) for row, prompt in enumerate(prompts)]
+        if not encoded:
             raise ValueError("there are no prompts")
-        _check(model, rows, max_new_tokens)
-        self.model, self.tokenizer, self.sampling, self.stop = model, tokenizer, sampling, tuple(stop)
-        self.limit = max_new_tokens
+        _check(model, encoded, max_new_tokens)
+        self.model, self.sampling, self.limit, self.written = model, sampling, max_new_tokens, 0
+        self.rows = [_Row(tokenizer, stop) for _ in encoded]
         self.stop_ids = jnp.asarray(list(tokenizer.stop_ids if stop_ids is None else stop_ids) or [-1], jnp.int32)
         penalised = sampling.repetition_penalty is not None
-        self.decoding = start(model, rows, max_new_tokens, _keys(key, len(rows)), track_seen=penalised)
-        self.written = 0
+        self.decoding = start(model, encoded, max_new_tokens, _keys(key, len(encoded)), track_seen=penalised)
 
     def advance(self, steps: int) -> bool:
         """Writes up to `steps` more tokens per row; whether there is more to come."""
-        self.written = min(self.written + steps, self.limit)
-        self.decoding = advance(self.model, self.decoding, self.sampling, self.stop_ids, self.written)
-        if self.stop:
-            stopped = np.array([self.text(row)[1] for row in range(self.decoding.done.shape[0])])
-            self.decoding = _mark_done(self.decoding, stopped)
-        return self.written < self.limit and not bool(jnp.all(self.decoding.done))
+        before, self.written = self.written, min(self.written + steps, self.limit)
+        decoding = self.decoding = advance(self.model, self.decoding, self.sampling, self.stop_ids, self.written)
+        tokens, logprobs, lengths, done = jax.device_get(
+            (decoding.tokens, decoding.log_probabilities, decoding.lengths, decoding.done)
+        )
+        for number, row in enumerate(self.rows):
+            if row.finish is not None:
+                continue
+            if not np.isfinite(found := logprobs[number, before : self.written]).all():
+                place = before + int(np.isfinite(found).argmin())
+                raise ValueError(f"the logits after prompt {number} are not finite at token {place}; check the weights")
+            for at in range(before, lengths[number]):
+                row.push(int(tokens[number, at]), float(logprobs[number, at]))
+            if done[number] or self.written == self.limit:
+                row.end("stop" if done[number] else "length")
+        ended = np.array([row.finish is not None for row in self.rows])
+        if (ended & ~done).any():
+            self.decoding = eqx.tree_at(lambda d: d.done, decoding, jnp.asarray(ended))
+        return not ended.all()
 
-    def text(self, row: int) -> tuple[str, bool]:
-        """The text of a row so far, cut at a stop string, and whether the row has ended."""
-        length = int(self.decoding.lengths[row])
-        text = self.tokenizer.decode(np.asarray(self.decoding.tokens[row, :length]).tolist())
-        cuts = [found for string in self.stop if (found := text.find(string)) >= 0]
-        ended = bool(cuts) or bool(self.decoding.done[row])
-        return (text[: min(cuts)] if cuts else text), ended
 
-    def completion(self, row: int) -> Completion:
-        """The finished row. Tokens are cut where the text is cut, at the first that reaches the stop string."""
-        text, ended = self.text(row)
-        length = int(self.decoding.lengths[row])
-        tokens = np.asarray(self.decoding.tokens[row, :length]).tolist()
-        if len(self.tokenizer.decode(tokens)) > len(text):
-            while tokens and len(self.tokenizer.decode(tokens[:-1])) >= len(text):
-                tokens.pop()
-        logprobs = np.asarray(self.decoding.log_probabilities[row, : len(tokens)])
-        if not np.isfinite(logprobs).all():
-            place = int(np.isfinite(logprobs).argmin())
-            raise ValueError(f"the model's logits are not finite at token {place} of prompt {row}; are its weights?")
-        return Completion(text, tokens, logprobs.tolist(), "stop" if ended else "length")
+class _Row:
+    """What one row has said. Nothing follows once `finish` is not None."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]):
+        self.decoder = StreamDecoder(tokenizer)
+        self.stop = stop
+        self.text, self.taken = "", 0
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        self.lengths: list[int] = []  # of the text after each token
+        self.finish: str | None = None
+
+    def push(self, token: int, logprob: float) -> None:
+        if self.finish is None:
+            self.tokens.append(token)
+            self.logprobs.append(logprob)
+            self._add(self.decoder.push(token))
+            if self.finish is None:
+                self.lengths.append(len(self.text))
+
+    def end(self, finish: str) -> None:
+        if self.finish is None:
+            self._add(self.decoder.finish())
+            self.finish = self.finish or finish
+
+    def take(self) -> str:
+        """What is new since the last time and certain: it cannot be the beginning of a stop string."""
+        certain = len(self.text) if self.finish else _certain(self.text, self.stop)
+        piece, self.taken = self.text[self.taken : certain], max(self.taken, certain)
+        return piece
+
+    def _add(self, piece: str) -> None:
+        """Lengthens the text. If that completes a stop string, cuts text and tokens back to where it began."""
+        self.text += piece
+        new = len(self.text) - len(piece)
+        found = [self.text.find(string, max(0, new - len(string) + 1)) for string in self.stop]
+        cuts = [place for place in found if place >= 0]
+        if cuts:
+            self.text, self.finish = self.text[: min(cuts)], "stop"
+            count = sum(length < len(self.text) for length in self.lengths) + 1 if self.text else 0
+            del self.tokens[count:], self.logprobs[count:]
 
 
 def _encode(tokenizer, prompt: str | Sequence[int], row: int) -> list[int]:
@@ -167,8 +197,9 @@ def _encode(tokenizer, prompt: str | Sequence[int], row: int) -> list[int]:
 def _check(model: Decoder, rows: list[list[int]], new_tokens: int) -> None:
     config = model.config
     for row, tokens in enumerate(rows):
-        if min(tokens) < 0 or max(tokens) >= config.vocabulary:
-            raise ValueError(f"prompt {row} has token {max(tokens)}, outside the vocabulary of {config.vocabulary}")
+        wrong = [token for token in tokens if not 0 <= token < config.vocabulary]
+        if wrong:
+            raise ValueError(f"prompt {row} has token {wrong[0]}, outside the vocabulary of {config.vocabulary}")
         if "G" in config.kinds and len(tokens) + new_tokens > config.context:
             raise ValueError(
                 f"prompt {row} has {len(tokens)} tokens and {new_tokens} are to follow, "
@@ -185,16 +216,7 @@ def _keys(key: Key[Array, "..."] | None, rows: int) -> Key[Array, "B"]:
     return key
 
 
-def _mark_done(decoding: Decoding, stopped: np.ndarray) -> Decoding:
-    return eqx.tree_at(lambda d: d.done, decoding, decoding.done | jnp.asarray(stopped))
-
-
 def _certain(text: str, stop: Sequence[str]) -> int:
-    """How much of a running text cannot become part of a stop string, nor of a character that is still incomplete."""
-    end = len(text.rstrip("\N{REPLACEMENT CHARACTER}"))
-    for string in stop:
-        for size in range(min(len(string) - 1, end), 0, -1):
-            if text[:end].endswith(string[:size]):
-                end = min(end, len(text) - size)
-                break
-    return end
+    """How much of a running text cannot become part of a stop string."""
+    starts = (len(text) - size for string in stop for size in range(1, len(string)) if text.endswith(string[:size]))
+    return min(starts, default=len(text))

@@ -1,5 +1,6 @@
 """A model and its tokenizer, together in one folder or on the Hub."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -9,7 +10,7 @@ from culet.lm.checkpoint import load_model, save_model
 from culet.lm.decoder import Decoder
 from culet.lm.hub import resolve
 from culet.lm.tokenizer import Tokenizer
-from culet.lm.writing import MAX_SHARD_BYTES, write_json
+from culet.lm.writing import CONFIG, MAX_SHARD_BYTES, staged, write_json
 
 
 def load(
@@ -43,10 +44,15 @@ def save(
     dtype: str | None = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> None:
-    """Writes a folder that `load` and transformers load: weights, config.json, tokenizer, generation_config.json."""
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(path)
+    """Writes a folder that `load` and transformers load: weights, config.json, tokenizer, generation_config.json.
+
+    The folder changes all at once, after everything is on disk. For `dtype`, `max_shard_bytes` and errors see
+    `save_model`.
+    """
     ids = {"bos_token_id": tokenizer.bos_id, "pad_token_id": tokenizer.pad_id}
-    write_json(path / "generation_config.json", {**ids, "eos_token_id": list(tokenizer.stop_ids)})
-    save_model(path, model, dtype=dtype, max_shard_bytes=max_shard_bytes)  # last: without weights it is no model
+    with staged(Path(path)) as stage:
+        tokenizer.save(stage)
+        write_json(stage / "generation_config.json", {**ids, "eos_token_id": list(tokenizer.stop_ids)})
+        save_model(stage, model, dtype=dtype, max_shard_bytes=max_shard_bytes)
+        config = json.loads((stage / CONFIG).read_bytes())
+        write_json(stage / CONFIG, {**config, **ids, "eos_token_id": tokenizer.eos_id})

@@ -24,7 +24,7 @@ class QuestionAnswer:
     `held_out` ones are for examination, and no training question is about the same thing. There are two kinds:
     `seen` says that the documentation of the thing is in the training documents (the fact was there to be read, the
     question is new); without it neither that nor the sentence of the answer is anywhere in them. Other texts may still
-    mention the name. Training questions are all `seen`.
+    mention the name. Training questions are all `seen`. `kind` names the rule that made the pair.
     """
 
     question: str
@@ -32,6 +32,7 @@ class QuestionAnswer:
     source: str
     held_out: bool
     seen: bool
+    kind: str
 
 
 @functools.cache
@@ -45,15 +46,15 @@ def questions() -> tuple[QuestionAnswer, ...]:
     training_text = normalised("\n".join(document.text for document in documents() if not document.held_out))
     sentences = _sentences(library)
     names = Counter(entry.name.rpartition(".")[2] for entry in library if entry.kind in ("function", "class"))
-    makers: list[Callable[[Entry], Iterator[tuple[str, str]]]] = [
-        lambda entry: _about(entry, sentences.get(entry.name)),
-        lambda entry: _home(entry, unique=names[entry.name.rpartition(".")[2]] == 1),
-        _arguments,
-        _defaults,
-        _has_argument,
-        _kind,
-        _bases,
-    ]
+    makers: dict[str, Callable[[Entry], Iterator[tuple[str, str]]]] = {
+        "description": lambda entry: _about(entry, sentences.get(entry.name)),
+        "module": lambda entry: _home(entry, unique=names[entry.name.rpartition(".")[2]] == 1),
+        "arguments": _arguments,
+        "default": _defaults,
+        "has argument": _has_argument,
+        "class or function": _kind,
+        "base class": _bases,
+    }
     found: dict[str, QuestionAnswer] = {}
     for entry in library:
         withheld_text = entry.document in withheld
@@ -61,9 +62,9 @@ def questions() -> tuple[QuestionAnswer, ...]:
         if withheld_text and sentence and normalised(sentence) in training_text:
             continue  # its sentence is in training under another name: neither seen nor unseen
         held_out = withheld_text or share("question " + entry.name) < HELD_OUT_SHARE
-        for make in makers:
+        for rule, make in makers.items():
             for question, answer in make(entry):
-                pair = QuestionAnswer(question, answer, entry.name, held_out, seen=not withheld_text)
+                pair = QuestionAnswer(question, answer, entry.name, held_out, not withheld_text, rule)
                 if len(answer.split()) <= MOST_WORDS:
                     found.setdefault(normalised(question), pair)
     return tuple(found.values())

@@ -1,6 +1,6 @@
 """From logits to a token.
 
-Axis letters: V vocabulary, S stop tokens.
+Axis letters: V vocabulary.
 """
 
 import equinox as eqx
@@ -22,6 +22,7 @@ class Sampling(eqx.Module):
     min_p: Float[Array, ""] | None  # keeps tokens at least this fraction as likely as the best (2407.01082)
     repetition_penalty: Float[Array, ""] | None  # divides positive and multiplies negative logits of seen tokens
     top_k: int | None = eqx.field(static=True)
+    vocabulary: int | None = eqx.field(static=True)  # ids from here on only fill up the embedding: never chosen
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Sampling(eqx.Module):
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float | None = None,
+        vocabulary: int | None = None,
     ):
         """Raises ValueError for a number out of its range. Temperature 0 is greedy and ignores the three filters."""
         if not 0.0 <= temperature < float("inf"):
@@ -41,6 +43,7 @@ class Sampling(eqx.Module):
                 raise ValueError(f"{name} is {value}; it must lie above 0 and at most at 1, or be None")
         if repetition_penalty is not None and not 0.0 < repetition_penalty < float("inf"):
             raise ValueError(f"repetition_penalty is {repetition_penalty}; it must be positive (1 changes nothing)")
+        self.vocabulary = vocabulary
         greedy = temperature == 0.0
         self.temperature = None if greedy else jnp.float32(temperature)
         self.top_k = None if greedy else top_k
@@ -56,6 +59,8 @@ class Sampling(eqx.Module):
         if self.repetition_penalty is not None and seen is not None:
             penalised = jnp.where(logits > 0, logits / self.repetition_penalty, logits * self.repetition_penalty)
             warped = jnp.where(seen, penalised, logits)
+        if self.vocabulary is not None and self.vocabulary < logits.shape[0]:
+            warped = jnp.where(jnp.arange(logits.shape[0]) < self.vocabulary, warped, NEVER)
         token = jnp.argmax(warped) if self.temperature is None else self._draw(warped / self.temperature, key)
         return token.astype(jnp.int32), logits[token] - jax.nn.logsumexp(logits)
 

@@ -93,7 +93,7 @@ def train(
     name: str = "training",
     progress: bool = True,
 ) -> Any:
-    """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it.
+    """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it; `model` stays as it was.
 
     `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
     goes. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
@@ -101,6 +101,7 @@ def train(
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)
+    trained = jax.tree.map(lambda leaf: jnp.copy(leaf) if eqx.is_array(leaf) else leaf, trained)  # `fit` consumes it
     schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
     optimizer = adamw(schedule, weight_decay=recipe.weight_decay)
     state = TrainState.create(trained, optimizer, jax.random.key(recipe.seed))

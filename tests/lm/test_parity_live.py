@@ -11,10 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from culet.lm.generate import generate  # noqa: E402
-
 from culet.lm import preset, presets  # noqa: E402
 from culet.lm.checkpoint import load_model, save_model  # noqa: E402
+from culet.lm.completion import generate  # noqa: E402
 from culet.lm.hf_config import config_to_transformers  # noqa: E402
 from culet.lm.names import transformers_name, transformers_shape  # noqa: E402
 from tests.goldens.record_parity import MODELS, VOCABULARY  # noqa: E402

@@ -2,7 +2,7 @@
 
 Sources: Gemma (2403.08295), Gemma 2 (2408.00118), Gemma 3 (2503.19786), Griffin (2402.19427, appendix C),
 RecurrentGemma (2404.07839), VaultGemma (2501.18914); constants that the reports leave out are those of the released
-checkpoints. `tests/lm/test_presets.py` holds the published parameter counts.
+checkpoints. `tests/lm/test_published.py` holds the published parameter counts.
 """
 
 import dataclasses
