@@ -33,6 +33,13 @@ def test_links_lead_somewhere(page):
     assert not missing
 
 
+def test_the_map_of_the_tree_is_whole():
+    """README names every file of the package."""
+    tree = read("README.md").partition("## The tree")[2]
+    files = {path.name for path in (ROOT / "culet").rglob("*.py")} - {"__init__.py", "__main__.py"}
+    assert not {name for name in files if not re.search(rf"\b{re.escape(name)}\b", tree)}
+
+
 def test_the_pages_with_examples_are_those_meant():
     pages = {page for page in PAGES if EXAMPLE.search(read(page))}
     manual = ("models", "checkpoints", "tokenizers", "generation", "training", "tuning")
