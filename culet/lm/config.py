@@ -20,7 +20,8 @@ class DecoderConfig:
     """The numbers of one decoder. `culet.lm.presets()` names the published ones.
 
     `pattern` is repeated and cut to `layers`: "L" attends to the last `window` tokens, "G" to all, "R" is a gated
-    linear recurrence. The `family` decides only the names in a checkpoint, never the mathematics.
+    linear recurrence. It is kept as the shortest pattern that gives the same layers. The `family` decides only the
+    names in a checkpoint, never the mathematics.
     """
 
     family: str
@@ -59,6 +60,9 @@ class DecoderConfig:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
         if not self.pattern or set(self.pattern) - KINDS.keys():
             raise ValueError(f"pattern {self.pattern!r} must be a non-empty string of the letters {', '.join(KINDS)}")
+        kinds = self.kinds
+        shortest = next(kinds[:n] for n in range(1, self.layers + 1) if (kinds[:n] * self.layers).startswith(kinds))
+        object.__setattr__(self, "pattern", shortest)  # so that configurations of the same layers are equal
         if "L" in self.kinds and (self.window is None or self.window < 1):
             raise ValueError(f"pattern {self.pattern!r} has local layers, so window must be at least 1")
         if "R" in self.kinds and ((self.lru_width or 0) < 1 or (self.lru_blocks or 0) < 1):

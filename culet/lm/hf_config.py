@@ -185,7 +185,7 @@ def _config(section: Section, family: str, sizes: dict[str, int], kinds: str, **
         section.fail("head_dim", f"is {rest['head_dim']}, of which rope turns {rotated} entries; that must be even")
     return DecoderConfig(
         family=family, layers=sizes["num_hidden_layers"], width=sizes["hidden_size"], heads=heads,
-        vocabulary=sizes["vocab_size"], pattern=_shortest_pattern(kinds), epsilon=section.number("rms_norm_eps", 1e-6),
+        vocabulary=sizes["vocab_size"], pattern=kinds, epsilon=section.number("rms_norm_eps", 1e-6),
         context=sizes["max_position_embeddings"], **rest,
     )  # fmt: skip
 
@@ -198,11 +198,6 @@ def _layer_kinds(section: Section, family: str, sizes: dict[str, int]) -> str:
     if len(kinds) != layers:
         section.fail("layer_types", f"names {len(kinds)} layers, num_hidden_layers is {layers}")
     return kinds
-
-
-def _shortest_pattern(kinds: str) -> str:
-    """The shortest pattern that, repeated and cut to length, gives `kinds`."""
-    return next(kinds[:n] for n in range(1, len(kinds) + 1) if (kinds[:n] * len(kinds)).startswith(kinds))
 
 
 def config_to_transformers(config: DecoderConfig, dtype: str | None = None) -> dict[str, Any]:
@@ -278,8 +273,7 @@ def _check_round_trip(config: DecoderConfig, data: dict[str, Any]) -> None:
     for field in dataclasses.fields(config):
         if _ONLY_FOR.get(field.name, config.kinds[0]) not in config.kinds:
             continue
-        name = "kinds" if field.name == "pattern" else field.name
-        wanted, got = getattr(config, name), getattr(again, name)
+        wanted, got = getattr(config, field.name), getattr(again, field.name)
         same = math.isclose(wanted, got, rel_tol=1e-6) if isinstance(wanted, float) and got else wanted == got
         if not same:
             raise ConfigError(f"{field.name} = {wanted}: a {config.family} config.json cannot say that, only {got}")
