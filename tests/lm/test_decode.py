@@ -30,7 +30,7 @@ def write(model, prompts, sampling=None, stop_ids=NONE, calls=(NEW,)):
     return running
 
 
-def tokens_of(running, row=slice(None)):
+def tokens_of(running, row: int | slice = slice(None)):
     return np.asarray(running.tokens)[row, :NEW].tolist()
 
 

@@ -140,5 +140,5 @@ def test_a_mesh_of_eight_trains_to_the_same_loss(name):
 
 @pytest.mark.parametrize("wrong", [{"compute_dtype": "int4"}, {"micro_batches": 3}], ids=str)
 def test_a_recipe_that_cannot_work_is_refused(wrong):
-    with pytest.raises(ValueError, match="int4' is neither|batch of 4 cannot be cut into 3"):
+    with pytest.raises(ValueError, match=r"int4' is neither|batch of 4 cannot be cut into 3"):
         dataclasses.replace(RECIPE, **wrong)
