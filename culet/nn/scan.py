@@ -12,27 +12,35 @@ from jaxtyping import Array, Float
 def linear_scan(a: Float[Array, "T C"], x: Float[Array, "T C"], start: Float[Array, "C"]) -> Float[Array, "T C"]:
     """All states of the recurrence from the state `start`, in the dtype of the arguments (float32 to be exact enough).
 
-    The sequence is cut into about sqrt(T) chunks that advance side by side; a second short scan carries the state from
-    chunk to chunk. Decays are products of `a`, never quotients, so `a = 0` (a reset) is exact. The gradient is the same
-    recurrence run backwards.
+    A CPU goes token by token, which it does at the speed of its memory. Elsewhere the sequence is cut into about
+    sqrt(T) chunks that advance side by side, and a second short scan carries the state from chunk to chunk. Decays are
+    products of `a`, never quotients, so `a = 0` (a reset) is exact. The gradient is the same recurrence run backwards.
     """
-    return _chunked(a, x, start)
+    return _states(a, x, start)
 
 
 def _forward(a, x, start):
-    states = _chunked(a, x, start)
+    states = _states(a, x, start)
     return states, (a, states, start)
 
 
 def _backward(saved, gradient):
     a, states, start = saved
     next_a = jnp.concatenate([a[1:], jnp.zeros_like(a[:1])])
-    flow = _chunked(next_a[::-1], gradient[::-1], jnp.zeros_like(start))[::-1]
+    flow = _states(next_a[::-1], gradient[::-1], jnp.zeros_like(start))[::-1]
     previous = jnp.concatenate([start[None], states[:-1]])
     return flow * previous, flow, flow[0] * a[0]
 
 
 linear_scan.defvjp(_forward, _backward)
+
+
+def _states(a, x, start):
+    return jax.lax.platform_dependent(a, x, start, cpu=_sequential, default=_chunked)
+
+
+def _sequential(a, x, start):
+    return jax.lax.scan(_one, start, (a, x))[1]
 
 
 def _chunked(a, x, start):
@@ -50,6 +58,13 @@ def _chunked(a, x, start):
 
 
 # At module level, so that eager calls find the compiled scan of the call before.
+def _one(state, inputs):
+    """One token of the sequence."""
+    a_t, x_t = inputs
+    state = a_t * state + x_t
+    return state, state
+
+
 def _within(carry, inputs):
     """One token of every chunk: states from zero, and the decay since the chunk's start."""
     state, decay = carry

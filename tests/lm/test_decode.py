@@ -1,7 +1,5 @@
 """The loop that writes: rows of a batch do not touch each other, and what is cached is what would be computed anew."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -32,7 +30,7 @@ def write(model, prompts, sampling=None, stop_ids=NONE, calls=(NEW,)):
     return running
 
 
-def tokens_of(running, row: Any = slice(None)):
+def tokens_of(running, row: int | slice = slice(None)):
     return np.asarray(running.tokens)[row, :NEW].tolist()
 
 

@@ -1,4 +1,4 @@
-"""The chunked recurrence against a plain loop in float64, values and gradients."""
+"""The recurrence, token by token and in chunks, against a plain loop in float64, values and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from culet.nn import linear_scan as eager_linear_scan
+from culet.nn import scan
 
 linear_scan = jax.jit(eager_linear_scan)
 LENGTHS = [1, 2, 16, 31, 100]  # squares, primes, and lengths that leave the last chunk half empty
@@ -37,6 +38,15 @@ def test_equals_the_plain_loop(tokens):
         double = linear_scan(*(jnp.asarray(part) for part in (a, x, start)))
         assert double.dtype == jnp.float64
         np.testing.assert_allclose(double, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("tokens", LENGTHS)
+@pytest.mark.parametrize("way", [scan._sequential, scan._chunked])
+def test_both_ways_are_the_same(way, tokens):
+    """Whichever of them this machine takes by itself."""
+    a, x, start = draw(tokens)
+    found = jax.jit(way)(*(jnp.asarray(part, jnp.float32) for part in (a, x, start)))
+    np.testing.assert_allclose(found, plain_loop(a, x, start), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 31])
