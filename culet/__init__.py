@@ -11,6 +11,10 @@ Rooms are loaded when first used, so that `import culet` costs nothing:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from culet.core.memory import keep_freed_memory
+
+keep_freed_memory()
+
 __version__ = "0.1.0"
 __all__ = ["core", "lm", "nn", "objectives"]
 

@@ -62,7 +62,7 @@ def test_a_file_is_no_model(tmp_path):
 
 def test_ids_are_fetched_without_pickles(asked):
     assert resolve("owner/name", "v1") == Path("/cached")
-    assert asked == [(("owner/name",), {"revision": "v1", "allow_patterns": PATTERNS})]
+    assert asked == [(("owner/name",), {"revision": "v1", "allow_patterns": list(PATTERNS)})]
     kept = huggingface_hub.utils.filter_repo_objects(
         ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "chat_template.jinja",
          "pytorch_model.bin", "modeling.py", "model.gguf", "data.pkl", "training_args.pt"],
