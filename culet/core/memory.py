@@ -6,7 +6,7 @@ import sys
 
 # Parameters of glibc's mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-_NEVER = 2**31 - 1
+_NEVER = -1  # as the manual of mallopt says: no trimming at all
 
 
 def keep_freed_memory() -> None:
