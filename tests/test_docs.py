@@ -9,7 +9,6 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-DRAWN_LATER = {"docs/quickstart.png"}
 
 
 def read(page: str) -> str:
@@ -29,7 +28,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     folder = (ROOT / page).parent
-    missing = [link for link in LINK.findall(read(page)) if link not in DRAWN_LATER and not (folder / link).exists()]
+    missing = [link for link in LINK.findall(read(page)) if not (folder / link).exists()]
     assert not missing
 
 

@@ -27,10 +27,15 @@ def inspect(
 
     [dim]culet inspect gemma-3-27b --length 131072[/] shows 10.4 GiB of cache; 62 if every layer kept every token.
     """
+    from rich.console import Console
+    from rich.progress import track
+
     from culet.lm import presets
 
     names = presets() if model is None else [model]
-    rows = [_row(name, length, batch, dtype) for name in names]
+    console = Console(stderr=True)
+    shown = track(names, "measuring", console=console, transient=True, disable=len(names) == 1)
+    rows = [_row(name, length, batch, dtype) for name in shown]
     if as_json:
         print(json.dumps(rows if model is None else rows[0], indent=2))
     elif model is None:
