@@ -19,6 +19,7 @@ from culet.lm.names import transformers_name, transformers_shape  # noqa: E402
 from tests.goldens.record_parity import MODELS, VOCABULARY  # noqa: E402
 from tests.goldens.transformers_models import FAMILIES, load, random_model, raw_logits  # noqa: E402
 from tests.lm.goldens import BAR  # noqa: E402
+from tests.lm.small import Letters  # noqa: E402
 
 pytestmark = pytest.mark.parity
 SEED = int(os.environ.get("CULET_PARITY_SEED", "0"))  # printed with every failure, as part of the test's name
@@ -138,20 +139,13 @@ def test_names_and_shapes_of_every_preset(name):
     assert ours == theirs
 
 
-class Numbers:
-    """As much of a tokenizer as generation from token ids needs."""
-
-    def decode(self, tokens, **options) -> str:
-        return " ".join(str(token) for token in tokens)
-
-
 @pytest.mark.parametrize("prompts", [[24], [24, 3]], ids=["alone", "ragged"])
 def test_cached_greedy_generation_past_the_window(tmp_path, prompts):
     """Gemma 2, window 5, 40 new tokens: their cache and ours choose the same ones."""
     model = random_model(FAMILIES["gemma2"](**MODELS["gemma2"]), SEED)
     model.save_pretrained(tmp_path)
     rows = [np.random.default_rng(length).integers(3, VOCABULARY, length).tolist() for length in prompts]
-    completions = generate(load_model(tmp_path), Numbers(), rows, max_new_tokens=40, stop_ids=[])  # type: ignore[arg-type]
+    completions = generate(load_model(tmp_path), Letters(VOCABULARY), rows, max_new_tokens=40, stop_ids=[])
     for row, completion in zip(rows, completions, strict=True):
         theirs = model.generate(
             torch.as_tensor(row)[None], attention_mask=torch.ones(1, len(row), dtype=torch.long), do_sample=False,
