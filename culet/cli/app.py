@@ -6,6 +6,7 @@ import sys
 import typer
 
 from culet.cli import convert, inspect, quickstart, talk, train
+from culet.core import Interrupted
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -40,15 +41,9 @@ def main() -> None:
     """Runs the command line. An error is one line on standard error; CULET_DEBUG=1 shows where it came from."""
     try:
         app()
-    except Exception as problem:
-        stopped = _is_stop(problem)
-        if os.environ.get("CULET_DEBUG") or not (stopped or isinstance(problem, EXPECTED)):
+    except (Interrupted, *EXPECTED) as problem:
+        if os.environ.get("CULET_DEBUG"):
             raise
+        stopped = isinstance(problem, Interrupted)
         print(" ".join(["error:"] * (not stopped) + str(problem).split()), file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED if stopped else EXIT_ERROR)
-
-
-def _is_stop(problem: Exception) -> bool:
-    """Whether a training run was stopped by a signal; if its driver was never loaded, there was none."""
-    driver = sys.modules.get("culet.core.driver")
-    return driver is not None and isinstance(problem, driver.Interrupted)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
 
 NEW_VOCABULARY = 8192  # of a tokenizer made on the spot
+TOKENIZER = "tokenizer"  # and its folder in that of the run
 ALL_LINEAR = ""  # the pattern that is found in every path
 
 
@@ -20,8 +21,12 @@ def new_or_loaded(
     texts: Sequence[Path],
     conversations: bool,
     seed: int,
+    out: Path,
 ) -> "tuple[Decoder, Tokenizer]":
-    """The model to train: loaded from a folder, or new from a preset, with the tokenizer that goes with it."""
+    """The model to train: loaded from a folder, or new from a preset, with the tokenizer that goes with it.
+
+    A tokenizer that must be made first is kept in `out`, where the same command finds it when it goes on.
+    """
     import jax
 
     from culet.lm import load
@@ -36,7 +41,7 @@ def new_or_loaded(
         return decoder, words or own
     assert preset is not None
     config = find_preset(preset) if scaled is None else parse_scaled(preset, scaled)
-    words = words or _new_tokenizer(texts, conversations, min(config.vocabulary, NEW_VOCABULARY))
+    words = words or _made_tokenizer(out, texts, conversations, min(config.vocabulary, NEW_VOCABULARY))
     if words.vocabulary > config.vocabulary:
         raise ValueError(
             f"the tokenizer has {words.vocabulary} tokens and the model only {config.vocabulary}; "
@@ -58,13 +63,19 @@ def parse_scaled(preset: str, text: str) -> "DecoderConfig":
     return scaled(preset, **numbers)
 
 
-def _new_tokenizer(texts: Sequence[Path], conversations: bool, vocabulary: int) -> "Tokenizer":
+def _made_tokenizer(out: Path, texts: Sequence[Path], conversations: bool, vocabulary: int) -> "Tokenizer":
     from culet.lm.text_files import read_conversations, read_documents
+    from culet.lm.tokenizer import Tokenizer
     from culet.lm.tokenizer_training import train_tokenizer
 
+    if (out / TOKENIZER).exists():
+        return Tokenizer.load(out / TOKENIZER)
     if conversations:
-        return train_tokenizer((turn["content"] for talk in read_conversations(texts) for turn in talk), vocabulary)
-    return train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
+        words = train_tokenizer((turn["content"] for talk in read_conversations(texts) for turn in talk), vocabulary)
+    else:
+        words = train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
+    words.save(out / TOKENIZER)
+    return words
 
 
 def tokenised(texts: Sequence[Path], words: "Tokenizer", length: int, conversations: bool) -> Any:

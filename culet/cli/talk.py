@@ -1,5 +1,6 @@
 """`culet generate`, `culet chat`: what a trained model has to say."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -7,22 +8,30 @@ from typing import Annotated, Any
 
 import typer
 
+from culet.cli.options import with_options
+from culet.core.settings import Setting
+
 ModelArgument = Annotated[str, typer.Argument(help="A model folder or a Hub id.", show_default=False)]
-MaxNewTokens = Annotated[int, typer.Option(help="Most tokens to write per completion.", min=1)]
-Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; 1 samples the model itself.", min=0)]
-TopK = Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.", min=1)]
-TopP = Annotated[float | None, typer.Option(help="Sample among the fewest tokens whose mass reaches p.")]
-MinP = Annotated[float | None, typer.Option(help="Sample among tokens at least this fraction as likely as the best.")]
-Penalty = Annotated[float | None, typer.Option(help="Above 1: tokens already seen become less likely.")]
 Stop = Annotated[list[str] | None, typer.Option(help="End a completion at this text. May be given several times.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same samples.")]
 Dtype = Annotated[str | None, typer.Option(help="bfloat16 or float32. Default: as stored.")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How tokens are chosen, and how many."""
+
+    max_new_tokens: Annotated[int, Setting("Most tokens to write per completion.", min=1)] = 128
+    temperature: Annotated[float, Setting("0 takes the likeliest token; 1 samples the model itself.", min=0)] = 0.0
+    top_k: Annotated[int | None, Setting("Sample among the k likeliest tokens.", min=1)] = None
+    top_p: Annotated[float | None, Setting("Sample among the fewest tokens whose mass reaches p.")] = None
+    min_p: Annotated[float | None, Setting("Sample among tokens at least this fraction as likely as the best.")] = None
+    repetition_penalty: Annotated[float | None, Setting("Above 1: tokens already seen become less likely.")] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
-    app.command("generate")(generate)
-    app.command("chat")(chat)
+    app.command("generate")(with_options(generate))
+    app.command("chat")(with_options(chat))
 
 
 def generate(
@@ -32,16 +41,12 @@ def generate(
         Path | None, typer.Option(help='Prompts from a file: JSONL with a "prompt" field, or a text, one a line.')
     ] = None,
     as_chat: Annotated[bool, typer.Option("--chat", help="Put each prompt as a user's turn.")] = False,
-    max_new_tokens: MaxNewTokens = 64,
-    temperature: Temperature = 0.0,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    min_p: MinP = None,
-    repetition_penalty: Penalty = None,
     stop: Stop = None,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
     dtype: Dtype = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per completion, with tokens.")] = False,
+    *,
+    choice: Choice,
 ) -> None:
     """Continues texts. One prompt streams as it comes; several are written side by side in one batch.
 
@@ -58,10 +63,7 @@ def generate(
 
     decoder, tokenizer = _load(model, dtype)
     turns = [chat_format.encode([{"role": "user", "content": text}], tokenizer) for text in texts] if as_chat else texts
-    options: dict[str, Any] = dict(
-        max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-        repetition_penalty=repetition_penalty, stop=stop or (), key=jax.random.key(seed),
-    )  # fmt: skip
+    options: dict[str, Any] = {**vars(choice), "stop": stop or (), "key": jax.random.key(seed)}
     if len(texts) == 1 and not as_json:
         for piece in stream(decoder, tokenizer, turns[0], **options):
             print(piece, end="", flush=True)
@@ -77,14 +79,10 @@ def generate(
 def chat(
     model: ModelArgument,
     system: Annotated[str | None, typer.Option(help="Put before the first thing you say.")] = None,
-    max_new_tokens: MaxNewTokens = 256,
-    temperature: Temperature = 0.0,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    min_p: MinP = None,
-    repetition_penalty: Penalty = None,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 0,
     dtype: Dtype = None,
+    *,
+    choice: Choice,
 ) -> None:
     """A conversation in the terminal. An empty line or Ctrl-D ends it; /new forgets what was said.
 
@@ -105,17 +103,15 @@ def chat(
             continue
         messages.append({"role": "user", "content": line})
         tokens = chat_format.encode(messages, tokenizer)
-        room = decoder.config.context - max_new_tokens
+        room = decoder.config.context - choice.max_new_tokens
         if len(tokens) > room and len(messages) > len(opening) + 1:
             print("(the conversation no longer fits the model's context; starting afresh)", file=sys.stderr)
             messages = [*opening, messages[-1]]
             tokens = chat_format.encode(messages, tokenizer)
         answer = ""
         for piece in stream(
-            decoder, tokenizer, tokens, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k,
-            top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty,
-            key=jax.random.fold_in(jax.random.key(seed), turn),
-        ):  # fmt: skip
+            decoder, tokenizer, tokens, **vars(choice), key=jax.random.fold_in(jax.random.key(seed), turn)
+        ):
             print(piece, end="", flush=True)
             answer += piece
         print()

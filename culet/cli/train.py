@@ -5,24 +5,15 @@ from typing import Annotated
 
 import typer
 
+from culet.cli.options import with_options
+from culet.lm.recipe import Recipe
+
 Texts = Annotated[
     list[Path],
     typer.Argument(help='Files or folders: .txt, or .jsonl with "text"; gzipped too.', show_default=False),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the run and, in the end, the model.", show_default=False)]
-Steps = Annotated[int, typer.Option(help="Training steps.", min=1)]
-BatchSize = Annotated[int, typer.Option(help="Rows per step.", min=1)]
 Length = Annotated[int, typer.Option(help="Tokens per row; longer texts are cut.", min=8)]
-LearningRate = Annotated[float, typer.Option(help="Peak of the cosine schedule.", min=0)]
-Warmup = Annotated[float, typer.Option(help="Share of the steps for the warm-up.", min=0, max=0.9)]
-WeightDecay = Annotated[float, typer.Option(help="AdamW's, on matrices.", min=0)]
-Clip = Annotated[float, typer.Option(help="Bound on the gradient's norm.", min=0)]
-MicroBatches = Annotated[int, typer.Option(help="Do a batch in this many parts, to save memory.", min=1)]
-ComputeDtype = Annotated[str | None, typer.Option(help="bfloat16 computes in it; weights stay float32.")]
-Remat = Annotated[bool, typer.Option("--remat", help="Recompute activations, to save memory.")]
-Scan = Annotated[bool, typer.Option("--scan", help="Compile one period of layers; quicker when deep.")]
-Every = Annotated[int, typer.Option(help="Steps between checkpoints and evaluations.", min=1)]
-Seed = Annotated[int, typer.Option(help="Of weights, data order and everything else.")]
 Preset = Annotated[str | None, typer.Option(help="A new model of this published shape; culet inspect lists them.")]
 Scaled = Annotated[str | None, typer.Option(help="Shrink the preset: layers=4,width=128,heads=4,vocabulary=4096,...")]
 Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer. Default: the model's, else a new one.")]
@@ -31,8 +22,8 @@ Tokenizer = Annotated[Path | None, typer.Option(help="Folder of a tokenizer. Def
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
     app.command("tokenizer")(tokenizer)
-    app.command("train")(train)
-    app.command("distil")(distil)
+    app.command("train")(with_options(train))
+    app.command("distil")(with_options(distil))
     app.command("eval")(evaluate)
 
 
@@ -66,19 +57,9 @@ def train(
     lora_rank: Annotated[int | None, typer.Option(help="Train low-rank adapters only.", min=1)] = None,
     lora_alpha: Annotated[float, typer.Option(help="Their scale is alpha / rank.")] = 16.0,
     held_out: Annotated[list[Path] | None, typer.Option(help="Texts to evaluate on as the run goes.")] = None,
-    steps: Steps = 1000,
-    batch_size: BatchSize = 16,
     length: Length = 256,
-    learning_rate: LearningRate = 1e-3,
-    warmup: Warmup = 0.05,
-    weight_decay: WeightDecay = 0.1,
-    clip: Clip = 1.0,
-    micro_batches: MicroBatches = 1,
-    compute_dtype: ComputeDtype = None,
-    remat: Remat = False,
-    scan: Scan = False,
-    every: Every = 200,
-    seed: Seed = 0,
+    *,
+    recipe: Recipe,
 ) -> None:
     """Trains a model on texts, or on conversations with --chat. Stopped, the same command goes on where it was.
 
@@ -86,18 +67,12 @@ def train(
     [dim]culet train chats.jsonl --chat --model runs/small --out runs/tuned[/]
     """
     from culet.cli.runs import lora, new_or_loaded, save, tokenised
-    from culet.lm.training import Recipe
     from culet.lm.training import train as run
 
-    recipe = Recipe(
-        steps=steps, batch_size=batch_size, learning_rate=learning_rate, warmup=warmup, weight_decay=weight_decay,
-        clip=clip, micro_batches=micro_batches, compute_dtype=compute_dtype, remat=remat, scan=scan,
-        checkpoint_every=every, evaluate_every=every, seed=seed,
-    )  # fmt: skip
-    decoder, words = new_or_loaded(model, preset, scaled, tokenizer, texts, conversations, seed)
+    decoder, words = new_or_loaded(model, preset, scaled, tokenizer, texts, conversations, recipe.seed, out)
     rows = tokenised(texts, words, length, conversations)
     held_rows = tokenised(held_out, words, length, conversations) if held_out else None
-    decoder, trainable = lora(decoder, lora_rank, lora_alpha, seed)
+    decoder, trainable = lora(decoder, lora_rank, lora_alpha, recipe.seed)
     trained = run(decoder, rows, recipe, trainable=trainable, held_out=held_rows, folder=out, name=out.name)
     save(out, trained, words)
 
@@ -112,19 +87,9 @@ def distil(
     temperature: Annotated[float, typer.Option(help="Of both softmaxes.", min=1e-3)] = 1.0,
     share: Annotated[float, typer.Option(help="Of distillation; the rest is next-token.", min=0, max=1)] = 1.0,
     held_out: Annotated[list[Path] | None, typer.Option(help="Texts to evaluate on as the run goes.")] = None,
-    steps: Steps = 1000,
-    batch_size: BatchSize = 16,
     length: Length = 256,
-    learning_rate: LearningRate = 1e-3,
-    warmup: Warmup = 0.05,
-    weight_decay: WeightDecay = 0.1,
-    clip: Clip = 1.0,
-    micro_batches: MicroBatches = 1,
-    compute_dtype: ComputeDtype = None,
-    remat: Remat = False,
-    scan: Scan = False,
-    every: Every = 200,
-    seed: Seed = 0,
+    *,
+    recipe: Recipe,
 ) -> None:
     """Trains a student on its teacher's distributions in place of the tokens that came. Uses the teacher's tokenizer.
 
@@ -133,20 +98,14 @@ def distil(
     from culet.cli.runs import new_or_loaded, save, tokenised
     from culet.lm import load
     from culet.lm.losses import Pupil, from_teacher
-    from culet.lm.training import Recipe
     from culet.lm.training import train as run
 
-    recipe = Recipe(
-        steps=steps, batch_size=batch_size, learning_rate=learning_rate, warmup=warmup, weight_decay=weight_decay,
-        clip=clip, micro_batches=micro_batches, compute_dtype=compute_dtype, remat=remat, scan=scan,
-        checkpoint_every=every, evaluate_every=every, seed=seed,
-    )  # fmt: skip
     master, words = load(teacher)
-    student, _ = new_or_loaded(model, preset, scaled, words, texts, False, seed)
+    student, _ = new_or_loaded(model, preset, scaled, words, texts, False, recipe.seed, out)
     rows = tokenised(texts, words, length, False)
     trained = run(
         Pupil(student, master), rows, recipe, trainable=Pupil(True, False), folder=out, name=out.name,
-        loss=from_teacher(temperature=temperature, share=share, remat=remat, scan=scan),
+        loss=from_teacher(temperature=temperature, share=share, remat=recipe.remat, scan=recipe.scan),
         held_out=tokenised(held_out, words, length, False) if held_out else None,
     )  # fmt: skip
     save(out, trained.student, words)
@@ -156,7 +115,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A model folder or a Hub id.", show_default=False)],
     texts: Texts,
     length: Length = 256,
-    batch_size: BatchSize = 16,
+    batch_size: Annotated[int, typer.Option(help="Rows at a time.", min=1)] = 16,
     conversations: Annotated[bool, typer.Option("--chat", help="Score only answers of conversations.")] = False,
 ) -> None:
     """Loss in nats per token, perplexity and bits per byte of texts under a model.

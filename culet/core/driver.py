@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from culet.core.checkpoint import restore_checkpoint, save_checkpoint
-from culet.core.interrupt import Interrupts
+from culet.core.interrupt import Interrupted, Interrupts
 from culet.core.log import RunLog, Throughput
 from culet.core.mesh import place
 from culet.core.progress import Progress
@@ -27,17 +27,6 @@ class Indexable(Protocol):
     def __getitem__(self, step: int, /) -> Any:
         """The batch of a step."""
         ...
-
-
-class Interrupted(Exception):
-    """The run was asked to stop by a signal, and did after `step` steps."""
-
-    def __init__(self, step: int, folder: Path | None):
-        saved = (
-            f"saved in {folder}, where the same run goes on" if folder else "nothing was saved, for want of a folder"
-        )
-        super().__init__(f"Stopped by a signal after step {step}; {saved}.")
-        self.step = step
 
 
 class NonFiniteError(ArithmeticError):

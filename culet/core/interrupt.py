@@ -2,10 +2,22 @@
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(Exception):
+    """The run was asked to stop by a signal, and did after `step` steps."""
+
+    def __init__(self, step: int, folder: Path | None):
+        saved = (
+            f"saved in {folder}, where the same run goes on" if folder else "nothing was saved, for want of a folder"
+        )
+        super().__init__(f"Stopped by a signal after step {step}; {saved}.")
+        self.step = step
 
 
 class Interrupts:

@@ -1,11 +1,11 @@
 """The language models of the Gemma line: presets, decoder, checkpoints, tokenizers, generation.
 
-Names are loaded when first used, so that what reads only texts or configurations does not wait for jax. (No file here
-may bear the name of a function it exports: importing the file would put the module where the function belongs.)
+Names are loaded when first used, so that what reads only texts or configurations does not wait for jax.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.lm.checkpoint import load_config, load_model, save_model
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from culet.lm.folder import load, save
     from culet.lm.footprint import sizes
     from culet.lm.published import preset, presets, scaled
+    from culet.lm.recipe import Recipe
     from culet.lm.tokenizer import Tokenizer
     from culet.lm.tokenizer_training import train_tokenizer
-    from culet.lm.training import Recipe, train
+    from culet.lm.training import train
 
 _HOME = {
     "checkpoint": ("load_config", "load_model", "save_model"),
@@ -27,9 +28,10 @@ _HOME = {
     "completion": ("Completion", "generate", "stream", "stream_batch"),
     "published": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),
+    "recipe": ("Recipe",),
     "tokenizer": ("Tokenizer",),
     "tokenizer_training": ("train_tokenizer",),
-    "training": ("Recipe", "train"),
+    "training": ("train",),
 }
 
 __all__ = [
@@ -54,13 +56,4 @@ __all__ = [
     "train_tokenizer",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(importlib.import_module(f"culet.lm.{module}"), name)
-    raise AttributeError(f"module 'culet.lm' has no attribute {name!r}; it has {', '.join(__all__)}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -4,7 +4,7 @@ Axis letters: B rows.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -83,14 +83,14 @@ def stream_batch(
     stop: Sequence[str] = (),
     stop_ids: Sequence[int] | None = None,
     key: Key[Array, "..."] | None = None,
-    **sampling: float | int | None,
+    **sampling: Any,
 ) -> Iterator[Piece]:
     """The completions of several prompts, interleaved as they come. Options as for `generate`.
 
     The pieces of a row, joined, are the text that `generate` returns. A piece that could be the beginning of a stop
     string is held back until it is certain.
     """
-    chosen = Sampling(**sampling, vocabulary=tokenizer.vocabulary)  # type: ignore[arg-type]
+    chosen = Sampling(**sampling, vocabulary=tokenizer.vocabulary)
     batch = _Batch(model, tokenizer, prompts, max_new_tokens, chosen, stop, stop_ids, key)
     running = True
     while running:

@@ -3,13 +3,15 @@
 Axis letters: T tokens, V vocabulary, D width.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from culet.lm.config import DecoderConfig
-from culet.nn import Attention, GatedMLP, KeyValueCache, RecurrentBlock, RecurrentState, RMSNorm, Rope, matvec
+from culet.nn import Attention, GatedMLP, KeyValueCache, RecurrentBlock, RecurrentState, RMSNorm, Rope, project
 
 State = KeyValueCache | RecurrentState
 
@@ -40,10 +42,10 @@ class Block(eqx.Module):
         return self._feed_forward(x, self.mixer(self.mixer_norm(x), positions))
 
     def extend(
-        self, x: Float[Array, "T D"], positions: Int[Array, "T"], state: State, at: Int[Array, ""] | int
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], state: Any, at: Int[Array, ""] | int
     ) -> tuple[Float[Array, "T D"], State]:
-        """T further tokens of a sequence."""
-        mixed, state = self.mixer.extend(self.mixer_norm(x), positions, state, at)  # type: ignore[arg-type]
+        """T further tokens of a sequence; the state is of the mixer's own kind."""
+        mixed, state = self.mixer.extend(self.mixer_norm(x), positions, state, at)
         return self._feed_forward(x, mixed), state
 
     def _feed_forward(self, x: Float[Array, "T D"], mixed: Float[Array, "T D"]) -> Float[Array, "T D"]:
@@ -148,10 +150,7 @@ class Decoder(eqx.Module):
 
     def logits(self, hidden: Float[Array, "T D"]) -> Float[Array, "T V"]:
         """The product with the embeddings and the soft cap, in float32."""
-        if hidden.shape[0] == 1:
-            logits = matvec(self.embedding, hidden, jnp.float32)
-        else:
-            logits = jnp.einsum("td,vd->tv", hidden, self.embedding, preferred_element_type=jnp.float32)
+        logits = project(self.embedding, hidden, jnp.float32)
         cap = self.config.logit_cap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
 

@@ -3,7 +3,6 @@
 Axis letters: N rows, T tokens in a row, B rows in a batch.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from culet.core import Batches, TrainState, adamw, fit, pack, shard, training_st
 from culet.lm.chat import encode_answers
 from culet.lm.decoder import Decoder
 from culet.lm.losses import next_token
+from culet.lm.recipe import Recipe
 from culet.objectives import Objective
 
 if TYPE_CHECKING:
@@ -35,34 +35,6 @@ SHARDING = (
     (r"(conv_weight|conv_bias|lru\.a)$", PartitionSpec("tensor")),
     (r"(input_gate|a_gate)_(weight|bias)$", PartitionSpec("tensor")),
 )
-
-
-COMPUTE_DTYPES = (None, "float32", "bfloat16")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """The numbers of a training run. Raises ValueError for numbers that do not go together."""
-
-    steps: int
-    batch_size: int = 16  # rows per step, over all devices
-    learning_rate: float = 1e-3  # the peak, after the warm-up
-    warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.1
-    clip: float = 1.0  # bound on the global norm of the gradient
-    micro_batches: int = 1  # parts that a batch is done in, to save memory
-    compute_dtype: str | None = None  # "bfloat16" computes in it; parameters and sums stay float32
-    remat: bool = False  # compute activations again in the backward pass, to save memory
-    scan: bool = False  # compile one period of the layers instead of all, for deep models
-    checkpoint_every: int = 200
-    evaluate_every: int = 200
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.compute_dtype not in COMPUTE_DTYPES:
-            raise ValueError(f"compute dtype {self.compute_dtype!r} is neither bfloat16 nor float32")
-        if self.batch_size % self.micro_batches:
-            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
 
 
 def text_rows(texts: Iterable[str], tokenizer: "Tokenizer", length: int) -> Rows:
@@ -131,11 +103,11 @@ def train(
 
 def evaluate(model: Decoder, rows: Rows, batch_size: int = 16) -> dict[str, float]:
     """Mean next-token loss in nats over all weighted tokens of `rows`, how many these are, and the perplexity."""
-    total = weight = 0.0
+    sums = []  # on the device until the end, so that batches follow each other without a wait
     for start in range(0, len(rows["inputs"]), batch_size):
         batch = {name: _filled(array[start : start + batch_size], batch_size) for name, array in rows.items()}
-        found = _sums(model, batch)
-        total, weight = total + float(found[0]), weight + float(found[1])
+        sums.append(_sums(model, batch))
+    total, weight = (float(np.sum(part, dtype=np.float64)) for part in zip(*jax.device_get(sums), strict=True))
     if weight == 0.0:
         raise ValueError("there is nothing to evaluate on: no token has a weight")
     return {"loss": total / weight, "tokens": weight, "perplexity": float(np.exp(total / weight))}

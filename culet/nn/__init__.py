@@ -1,7 +1,7 @@
 """The layers: linear maps, norms, attention, recurrences. Each acts on one sequence; batches come from `vmap`."""
 
 from culet.nn.attention import Attention, KeyValueCache
-from culet.nn.linear import Linear, matvec
+from culet.nn.linear import Linear, project
 from culet.nn.lora import LoRALinear, add_lora, lora_filter, merge_lora
 from culet.nn.mlp import GatedMLP
 from culet.nn.norm import RMSNorm
@@ -23,6 +23,6 @@ __all__ = [
     "add_lora",
     "linear_scan",
     "lora_filter",
-    "matvec",
     "merge_lora",
+    "project",
 ]

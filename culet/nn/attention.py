@@ -87,9 +87,7 @@ class Attention(eqx.Module):
             seen = jax.tree.map(
                 lambda old, new: jnp.concatenate([old, new], axis=1), cache, KeyValueCache(keys, values)
             )
-            old_positions = _slot_positions(slots, at) - (at - positions[0])
-            old_positions = jnp.where(_slot_positions(slots, at) < 0, -1, old_positions)
-            seen_positions = jnp.concatenate([old_positions, positions])
+            seen_positions = jnp.concatenate([_slot_positions(slots, at) - padding, positions])
         mask = (seen_positions >= 0)[None, :] & self._reach(positions, seen_positions)
         return self.output(self._attend(queries, seen.keys, seen.values, mask)), written
 

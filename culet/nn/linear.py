@@ -23,14 +23,16 @@ class Linear(eqx.Module):
 
     def __call__(self, x: Float[Array, "T I"]) -> Float[Array, "T O"]:
         """Maps `[T, I]` to `[T, O]` in the dtype of `x`, which must be that of the weight."""
-        y = matvec(self.weight, x) if x.shape[0] == 1 else jax.lax.dot_general(x, self.weight, (((1,), (1,)), ((), ())))
+        y = project(self.weight, x)
         return y if self.bias is None else y + self.bias[None, :]
 
 
-def matvec(weight: Float[Array, "O I"], x: Float[Array, "1 I"], dtype: DTypeLike | None = None) -> Float[Array, "1 O"]:
-    """The same map for a single token, accumulated in `dtype`: the weight stands left, so that it streams row by row.
+def project(weight: Float[Array, "O I"], x: Float[Array, "T I"], dtype: DTypeLike | None = None) -> Float[Array, "T O"]:
+    """`x W^T`, accumulated and returned in `dtype` (by default that of the arguments).
 
-    Under `vmap` over a batch this order keeps the batch as the last axis, which on a CPU moves the weight through
-    memory twice as fast at batch 8 as the other order (benchmarks/decode.py).
+    For a single token the weight stands left, so that it streams row by row. Under `vmap` over a batch this order keeps
+    the batch as the last axis, which on a CPU moves the weight through memory twice as fast at batch 8 (LOG.md).
     """
-    return jax.lax.dot_general(weight, x, (((1,), (1,)), ((), ())), preferred_element_type=dtype).T
+    left, right = (weight, x) if x.shape[0] == 1 else (x, weight)
+    y = jax.lax.dot_general(left, right, (((1,), (1,)), ((), ())), preferred_element_type=dtype)
+    return y.T if x.shape[0] == 1 else y
