@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks.models import CORES
 
 Seconds = dict[str, list[float]]
+PAUSE = 1.0  # seconds before each turn, in which the threads of the other side stop spinning
 
 
 def arguments(description: str | None) -> argparse.Namespace:
@@ -35,16 +36,17 @@ def seconds(call: Callable[[], Any]) -> float:
 
 
 def by_turns(sides: Mapping[str, Callable[[], Mapping[str, float]]], repeats: int) -> tuple[Seconds, dict[str, float]]:
-    """Runs each side once to warm up and then all by turns; returns what they measured and the warm-ups' seconds.
+    """Runs all by turns, after two turns to warm up; returns what they measured and the seconds of the first turns.
 
     A side returns seconds by name of what it timed; results are keyed "side name".
     """
     first = {side: seconds(run) for side, run in sides.items()}
     found: Seconds = {}
-    for _ in range(repeats):
+    for turn in range(-1, repeats):  # the second warm-up: memory that the other side freed is taken anew
         for side, run in sides.items():
+            time.sleep(PAUSE)
             for name, value in run().items():
-                found.setdefault(f"{side} {name}", []).append(value)
+                found.setdefault(f"{side} {name}", []).extend([value] if turn >= 0 else [])
     return found, first
 
 

@@ -1,6 +1,7 @@
 """Causal grouped-query attention, whole sequences at once or piece by piece with a cache.
 
-Axis letters: T queries, S keys, K key/value heads, G query heads per key/value head, H head dimension, D width.
+Axis letters: T queries, S keys, K key/value heads, G query heads per key/value head, H head dimension,
+R rows of queries (G T), D width.
 """
 
 import equinox as eqx
@@ -117,9 +118,14 @@ class Attention(eqx.Module):
         """Softmax attention of queries [T K G H] over keys and values [K S H]."""
         if queries.shape[0] == 1:
             return self._attend_one(queries[0], keys, values, mask[0])[None]
-        scores = jnp.einsum("tkgh,ksh->kgts", queries, keys, preferred_element_type=jnp.float32)
-        weights = self._weights(scores, mask[None, None]).astype(values.dtype)
-        return jnp.einsum("kgts,ksh->tkgh", weights, values).reshape(queries.shape[0], -1)
+        tokens, kv_heads, heads, size = queries.shape
+        # The heads of a group stand one below the other, R = G T rows: a CPU takes a third of the time for fewer,
+        # larger products.
+        rows = queries.transpose(1, 2, 0, 3).reshape(kv_heads, -1, size)
+        scores = jnp.einsum("krh,ksh->krs", rows, keys, preferred_element_type=jnp.float32)
+        weights = self._weights(scores.reshape(kv_heads, heads, tokens, -1), mask[None, None])
+        out = jnp.einsum("krs,ksh->krh", weights.reshape(scores.shape).astype(values.dtype), values)
+        return out.reshape(kv_heads, heads, tokens, size).transpose(2, 0, 1, 3).reshape(tokens, -1)
 
     def _attend_one(self, queries, keys, values, mask: Bool[Array, "S"]) -> Float[Array, "N"]:
         """The same for a single token's queries [K G H].
