@@ -23,7 +23,7 @@ GEMMA_2 = dataclasses.replace(
     window=512, query_scale=96**-0.5, embedding_scale=768**0.5,
 )  # fmt: skip
 RECURRENT_GEMMA = dataclasses.replace(
-    preset("recurrent-gemma-2b"), layers=14, width=768, heads=8, head_dim=96, hidden=3072, vocabulary=32_000,
+    preset("recurrent-gemma-2b"), layers=12, width=768, heads=8, head_dim=96, hidden=3072, vocabulary=32_000,
     query_scale=96**-0.5, embedding_scale=27.75, lru_width=768, lru_blocks=8,
 )  # fmt: skip
 

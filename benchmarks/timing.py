@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -61,6 +62,14 @@ def bandwidth() -> float:
     pieces = np.array_split(np.ones(2**28, np.float32), CORES)
     with ThreadPoolExecutor(CORES) as pool:
         return 2**30 / min(seconds(lambda: list(pool.map(np.max, pieces))) for _ in range(5))
+
+
+def arithmetic() -> float:
+    """Floating-point operations per second of a large float32 product on all cores, the best of five."""
+    x, weight = np.ones((2048, 768), np.float32), np.ones((3072, 768), np.float32)
+    multiply = jax.jit(lambda x, weight: x @ weight.T)
+    multiply(x, weight).block_until_ready()
+    return 2 * 2048 * weight.size / min(seconds(lambda: multiply(x, weight).block_until_ready()) for _ in range(5))
 
 
 def report(title: str, columns: list[str], rows: list[list[Any]], result: dict[str, Any]) -> None:
