@@ -1,0 +1,88 @@
+"""What an experiment is: arms, seeds, measurements, claims about paired seeds, and a control that must fail.
+
+An experiment is data and small functions; `culet.core.reproduce` runs it. One file of `culet/papers` holds one.
+
+Axis letters: N seeds.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Scale = Literal["smoke", "laptop"]
+Verdict = Literal["reproduced", "not reproduced", "undecided"]
+Measurements = Mapping[str, np.ndarray]
+"""What an arm found: each array has the seeds as its first axis, N. Scalars per seed are metrics; longer ones, curves,
+pictures and sounds are for the figure. The name "budget" is what the arm spent, in the experiment's `budget_unit`."""
+
+Findings = Mapping[str, Measurements]
+"""Measurements by arm."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to do the task: the method, a baseline, an ablation or a reference.
+
+    `run(seeds, scale)` returns `Measurements` with `len(seeds)` rows. An arm that is `vmapped` gets all seeds at once;
+    others get one seed per call, and each finished call is kept, so that a stopped experiment goes on after it.
+    """
+
+    what: str  # a line for people: what is done, with what
+    run: Callable[[Sequence[int], Scale], Mapping[str, Any]]
+    vmapped: bool = False
+    equal_budget: bool = True  # False for references that are not compared, such as a ceiling or an untrained model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A statement about each seed: `margin(findings)`, one number per seed [N], is at least `at_least` on average.
+
+    Margins pair the arms by seed: for example baseline error minus method error. The verdict comes from a bootstrap
+    interval over seeds of the mean margin (`culet.core.verdict`).
+    """
+
+    text: str  # a sentence that says what is claimed, with the number
+    margin: Callable[[Findings], np.ndarray]
+    at_least: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number per seed that the table shows for every arm that has it."""
+
+    name: str  # its key in the measurements
+    unit: str
+    better: Literal["lower", "higher"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A paper's claim as something that runs."""
+
+    slug: str
+    question: str  # what is asked, in a sentence or two
+    metrics: Sequence[Metric]  # the first is the main one
+    budget_unit: str  # of what arms may spend equally: "gradient steps", "passes over the corpus"
+    arms: Mapping[str, Arm]
+    claims: Sequence[Claim]
+    control: Mapping[str, Arm]  # arms of these names are replaced by broken ones; some claim must then come out false
+    figure: Callable[[Findings], "Figure"]
+    different: str  # from the paper: data, scale, anything left out
+    usage: str  # a command or two lines of Python by which a user runs the system itself
+    seeds: int = 3
+    files: Callable[[Findings], Mapping[str, bytes]] | None = None  # what to keep beside the result, by file name
+
+
+def one_by_one(run: Callable[[int, Scale], Mapping[str, Any]]) -> Callable[[Sequence[int], Scale], Mapping[str, Any]]:
+    """An arm's `run` from a function of a single seed, whose arrays have no seed axis."""
+
+    def run_all(seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
+        found = [run(seed, scale) for seed in seeds]
+        return {name: np.stack([np.asarray(one[name]) for one in found]) for name in found[0]}
+
+    return run_all
