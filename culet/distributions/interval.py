@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma, log_ndtr, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import not_nan, parameter, positive, real
+from culet.distributions.arguments import check_order, not_nan, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import (
@@ -39,6 +39,9 @@ class Uniform(Family):
 
     low: Float[Array, "..."] = parameter(real)
     high: Float[Array, "..."] = parameter(real)
+
+    def _check(self):
+        check_order(self, "low", "high")
 
     def _support(self):
         return Interval(self.low, self.high)
@@ -142,6 +145,10 @@ class Triangular(Family):
     low: Float[Array, "..."] = parameter(real)
     peak: Float[Array, "..."] = parameter(real)
     high: Float[Array, "..."] = parameter(real)
+
+    def _check(self):
+        check_order(self, "low", "high")
+        check_order(self, "low", "peak", "high", strict=False)
 
     def _support(self):
         return Interval(self.low, self.high)
@@ -305,6 +312,9 @@ class TruncatedNormal(Family):
     scale: Float[Array, "..."] = parameter(positive)
     low: Float[Array, "..."] = parameter(not_nan)
     high: Float[Array, "..."] = parameter(not_nan)
+
+    def _check(self):
+        check_order(self, "low", "high")
 
     def _support(self):
         return Interval(self.low, self.high)

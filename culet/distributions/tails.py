@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import expi, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import parameter, positive
+from culet.distributions.arguments import check_order, parameter, positive
 from culet.distributions.family import Family
 from culet.distributions.numerics import EULER, HALF_LOG_TAU
 from culet.distributions.positive import AboveZero, FromZero
@@ -171,6 +171,9 @@ class LogUniform(Family):
 
     low: Float[Array, "..."] = parameter(positive)
     high: Float[Array, "..."] = parameter(positive)
+
+    def _check(self):
+        check_order(self, "low", "high")
 
     def _support(self):
         return Interval(self.low, self.high)
