@@ -90,7 +90,7 @@ class OfCovariances(Family):
         return 0.5 * self.df * size * math.log(2) + log_multivariate_gamma(0.5 * self.df, size)
 
     def _bartlett(self, key: Array, shape: tuple[int, ...]) -> Array:
-        """The Cholesky factor of a draw at scale 1: normals below the roots of chi-squared variates (Bartlett, 1933)."""
+        """The Cholesky factor of a draw at scale 1: normals below roots of chi-squared variates (Bartlett, 1933)."""
         size = self.event_shape[0]
         normal_key, gamma_key = jax.random.split(key)
         rows = jnp.arange(size).astype(self.dtype).reshape((1,) * len(shape) + (size,))
