@@ -119,6 +119,20 @@ _HOME = {
     "transformed": ("Independent", "Masked", "Transformed"),
 }  # fmt: skip
 
-__all__ = [name for names in _HOME.values() for name in names]
+__all__ = [
+    "AsymmetricLaplace", "Bernoulli", "Beta", "BetaBinomial", "BetaPrime", "Binomial", "BirnbaumSaunders",
+    "Categorical", "Cauchy", "Chi", "ChiSquared", "ContinuousBernoulli", "Delta", "Dirichlet",
+    "DirichletMultinomial", "DiscreteUniform", "Distribution", "Exponential", "Family", "FisherSnedecor",
+    "Frechet", "Gamma", "GeneralisedNormal", "Geometric", "Gompertz", "Gumbel", "HalfCauchy", "HalfNormal",
+    "HyperbolicSecant", "Independent", "InverseGamma", "InverseGaussian", "InverseWishart", "JohnsonSU",
+    "Kumaraswamy", "LKJCholesky", "Laplace", "Levy", "LogLogistic", "LogNormal", "LogUniform",
+    "LogarithmicSeries", "Logistic", "LogitNormal", "Lomax", "LowRankNormal", "Masked", "MatrixNormal",
+    "Mixture", "Moyal", "Multinomial", "MultivariateNormal", "MultivariateStudentT", "Nakagami",
+    "NegativeBinomial", "Normal", "OneHotCategorical", "OrderedLogistic", "Pareto", "PlackettLuce", "Poisson",
+    "PowerSpherical", "Quantised", "RaisedCosine", "Rayleigh", "RelaxedBernoulli", "RelaxedOneHotCategorical",
+    "SkewNormal", "SphericalUniform", "StudentT", "Transformed", "Triangular", "Truncated", "TruncatedNormal",
+    "Uniform", "VonMises", "VonMisesFisher", "Weibull", "Wishart", "WrappedCauchy", "ZeroInflated",
+    "kl_divergence", "register_kl",
+]  # fmt: skip
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -3,6 +3,7 @@
 Axis letters: none; batches broadcast together.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
