@@ -1,0 +1,113 @@
+"""What a distribution is.
+
+Shapes are [*shape, *batch, *event]: `shape` draws of a `batch` of distributions, each over values of shape `event`.
+Axis letters: S shape, B batch, E event.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, Num
+
+from culet.distributions.arguments import check, event_ndims_of, parameters_of
+from culet.distributions.supports import Support
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def compiled(method: Method) -> Method:
+    """`method` under `jax.jit`, with `shape` static: an eager call is one dispatch, a traced one is traced once.
+
+    For methods of distributions whose fields are all arrays.
+    """
+    static = [name for name in ("shape",) if name in method.__code__.co_varnames]
+    return cast(Method, jax.jit(method, static_argnames=static))
+
+
+class Distribution(eqx.Module):
+    """Something random: `batch_shape` independent distributions over values of shape `event_shape`.
+
+    Shapes are those of the parameters at the time of asking, so that `jax.vmap` over a distribution takes its leading
+    batch axis away, and a distribution made within `vmap` gains one. Parameters are checked when a distribution is made
+    of concrete numbers; under a trace they are not.
+
+    Langmore et al., "TensorFlow Distributions" (2017), section 3, is the source of the three kinds of shape. There is
+    no cache as in its section 4.2: `sample_and_log_prob` returns both.
+    """
+
+    def __check_init__(self):
+        check(self)
+
+    @property
+    @abstractmethod
+    def support(self) -> Support:
+        """Where the density may be above 0."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one value; () unless overridden."""
+        return ()
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The shape of the parameters, broadcast together, without the axes that belong to one event."""
+        shapes = []
+        for name, spec in parameters_of(type(self)).items():
+            shape = getattr(self, name).shape
+            shapes.append(shape[: len(shape) - event_ndims_of(spec)])
+        return jnp.broadcast_shapes(*shapes)
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the parameters, in which densities are computed."""
+        return jnp.result_type(*(getattr(self, name) for name in parameters_of(type(self))))
+
+    @abstractmethod
+    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
+        """Independent draws [*S, *B, *E]; differentiable in the parameters where the family can be reparametrised."""
+
+    @abstractmethod
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """The log of the density or mass, in nats, of `value` [*S, *B, *E]: an array [*S, *B].
+
+        -inf outside the support, where the gradient is 0; inside it the gradient is finite. `value` may have any shape
+        that broadcasts with the batch.
+        """
+
+    def sample_and_log_prob(
+        self, key: Key[Array, ""], shape: tuple[int, ...] = ()
+    ) -> tuple[Num[Array, "..."], Float[Array, "..."]]:
+        """Draws and their log-probabilities; never inverts a bijector."""
+        value = self.sample(key, shape)
+        return value, self.log_prob(value)
+
+    def mean(self) -> Float[Array, "..."]:
+        """The expectation [*B, *E]; NaN or infinite where there is none."""
+        raise self._missing("mean")
+
+    def variance(self) -> Float[Array, "..."]:
+        """The variance of each component [*B, *E]; NaN or infinite where there is none."""
+        raise self._missing("variance")
+
+    def entropy(self) -> Float[Array, "..."]:
+        """The expectation of `-log_prob`, in nats [*B]."""
+        raise self._missing("entropy")
+
+    def mode(self) -> Num[Array, "..."]:
+        """A value at which `log_prob` is highest [*B, *E]."""
+        raise self._missing("mode")
+
+    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """The probability of at most `value`, for events that are numbers [*S, *B]."""
+        raise self._missing("cdf")
+
+    def icdf(self, probability: Float[Array, "..."]) -> Num[Array, "..."]:
+        """The least value whose `cdf` is at least `probability`; NaN unless that lies in [0, 1] [*S, *B]."""
+        raise self._missing("icdf")
+
+    def _missing(self, method: str) -> NotImplementedError:
+        return NotImplementedError(f"{type(self).__name__} has no closed form for {method}()")
