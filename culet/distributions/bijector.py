@@ -4,7 +4,7 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 
 class Bijector(eqx.Module):
@@ -50,8 +50,3 @@ def sum_last(values: Float[Array, "..."], ndims: int) -> Float[Array, "..."]:
     """The sum over the last `ndims` axes: log dets of parts to the log det of the whole event."""
     return jnp.sum(values, tuple(range(-ndims, 0))) if ndims else values
 
-
-def floating(values: ArrayLike) -> Float[Array, "..."]:
-    """A parameter as a floating array; what is not floating becomes float32."""
-    array = jnp.asarray(values)
-    return array.astype(array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32)

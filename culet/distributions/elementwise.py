@@ -3,6 +3,8 @@
 Parameters broadcast against the last axes of the argument, as in numpy.
 """
 
+# ruff: noqa: D102 - what the methods are is said once, in Elementwise
+
 import abc
 import math
 
@@ -10,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from culet.distributions.bijector import Bijector, floating
+from culet.distributions.arguments import as_float
+from culet.distributions.bijector import Bijector
 
 
 class Elementwise(Bijector):
@@ -85,7 +88,7 @@ class Affine(Elementwise):
     scale: Float[Array, "..."]
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike):
-        self.loc, self.scale = floating(loc), floating(scale)
+        self.loc, self.scale = as_float(loc), as_float(scale)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, loc, scale = against(x, self.loc, self.scale)
@@ -106,7 +109,7 @@ class Shift(Elementwise):
     loc: Float[Array, "..."]
 
     def __init__(self, loc: ArrayLike):
-        self.loc = floating(loc)
+        self.loc = as_float(loc)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, loc = against(x, self.loc)
@@ -126,7 +129,7 @@ class Scale(Elementwise):
     scale: Float[Array, "..."]
 
     def __init__(self, scale: ArrayLike):
-        self.scale = floating(scale)
+        self.scale = as_float(scale)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, scale = against(x, self.scale)
@@ -176,7 +179,7 @@ class Power(Elementwise):
     exponent: Float[Array, "..."]
 
     def __init__(self, exponent: ArrayLike):
-        self.exponent = floating(exponent)
+        self.exponent = as_float(exponent)
 
     @property
     def image(self) -> tuple[float, float]:
@@ -218,7 +221,7 @@ class SinhArcsinh(Elementwise):
     tails: Float[Array, "..."]
 
     def __init__(self, skewness: ArrayLike, tails: ArrayLike):
-        self.skewness, self.tails = floating(skewness), floating(tails)
+        self.skewness, self.tails = as_float(skewness), as_float(tails)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, skewness, tails = against(x, self.skewness, self.tails)
@@ -240,7 +243,7 @@ class LeakyRelu(Elementwise):
     slope: Float[Array, "..."]
 
     def __init__(self, slope: ArrayLike):
-        self.slope = floating(slope)
+        self.slope = as_float(slope)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, slope = against(x, self.slope)

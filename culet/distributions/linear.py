@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from culet.distributions.bijector import floating
+from culet.distributions.arguments import as_float
 from culet.distributions.vectors import VectorBijector
 
 
@@ -19,7 +19,7 @@ class TriangularAffine(VectorBijector):
 
     def __init__(self, loc: ArrayLike, factor: ArrayLike):
         """Raises `ValueError` unless `loc` is [D] and `factor` [D, D]."""
-        self.loc, self.factor = floating(loc), floating(factor)
+        self.loc, self.factor = as_float(loc), as_float(factor)
         if self.loc.ndim != 1 or self.factor.shape != 2 * self.loc.shape:
             shapes = f"a loc of shape {list(self.loc.shape)} and a factor of shape {list(self.factor.shape)}"
             raise ValueError(f"A triangular map needs a loc [D] and a factor [D, D]; it got {shapes}.")
@@ -47,7 +47,7 @@ class LULinear(VectorBijector):
 
     def __init__(self, matrix: ArrayLike):
         """Raises `ValueError` unless `matrix` is [D, D]."""
-        matrix = floating(matrix)
+        matrix = as_float(matrix)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"An invertible linear map needs a square matrix, not one of shape {list(matrix.shape)}.")
         factors, _, self.order = jax.lax.linalg.lu(matrix)
@@ -71,7 +71,7 @@ class Householder(VectorBijector):
     normal: Float[Array, "D"]
 
     def __init__(self, normal: ArrayLike):
-        self.normal = floating(normal)
+        self.normal = as_float(normal)
 
     def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The mirror image; the log det is 0."""

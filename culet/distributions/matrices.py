@@ -58,7 +58,7 @@ class CholeskyFactor(VectorToMatrix):
         return _entries(_with_diagonal(y, logs), 0), jnp.where(good, -jnp.sum(logs, -1), -jnp.inf)
 
 
-class CorrelationCholesky(VectorToMatrix):
+class CorrelationFactor(VectorToMatrix):
     """Q numbers to the lower Cholesky factor of a correlation matrix: its rows have length 1, its diagonal is positive.
 
     The tanh of each number is the share, with a sign, of the length its row has left. (Lewandowski, Kurowicka and Joe,

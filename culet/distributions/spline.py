@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from culet.distributions.bijector import Bijector, floating
+from culet.distributions.arguments import as_float
+from culet.distributions.bijector import Bijector
 
 SMALLEST = 1e-3  # of a bin, as a share of the whole, and of a slope at a knot
 
@@ -46,7 +47,7 @@ class RationalQuadraticSpline(Bijector):
         slopes: Float[Array, "... K-1"],
         bound: float = 5.0,
     ):
-        self.widths, self.heights, self.slopes = floating(widths), floating(heights), floating(slopes)
+        self.widths, self.heights, self.slopes = as_float(widths), as_float(heights), as_float(slopes)
         self.bound = bound
 
     @property

@@ -4,13 +4,15 @@ Where floats run out, y rounds to the end of the interval. Its inverse and log d
 keeps x, as `forward_and_log_det` lets one, has them exactly.
 """
 
+# ruff: noqa: D102 - what the methods are is said once, in Elementwise
+
 import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from culet.distributions.bijector import floating
+from culet.distributions.arguments import as_float
 from culet.distributions.elementwise import Elementwise, against
 
 
@@ -86,7 +88,7 @@ class WeibullCDF(UnitInterval):
     concentration: Float[Array, "..."]
 
     def __init__(self, scale: ArrayLike, concentration: ArrayLike):
-        self.scale, self.concentration = floating(scale), floating(concentration)
+        self.scale, self.concentration = as_float(scale), as_float(concentration)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, scale, concentration = against(x, self.scale, self.concentration)
@@ -109,7 +111,7 @@ class KumaraswamyCDF(UnitInterval):
     b: Float[Array, "..."]
 
     def __init__(self, a: ArrayLike, b: ArrayLike):
-        self.a, self.b = floating(a), floating(b)
+        self.a, self.b = as_float(a), as_float(b)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         x, a, b = against(x, self.a, self.b)

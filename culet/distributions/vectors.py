@@ -1,6 +1,6 @@
 """Bijectors between vectors and vectors of a special kind: on the simplex, ascending, permuted, turned.
 
-Axis letters: D length of a vector, K parts of a whole.
+Axis letters: D length of a vector, K parts of a whole, J = K - 1 numbers that say what they are.
 """
 
 import jax
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float
 
-from culet.distributions.bijector import Bijector, floating
+from culet.distributions.arguments import as_float
+from culet.distributions.bijector import Bijector
 
 SUM_TOLERANCE = 1e-4  # by which parts of a whole may miss 1
 
@@ -37,7 +38,7 @@ class StickBreaking(VectorBijector):
     """
 
     def forward_and_log_det(
-        self, x: Float[Array, "... K-1"]
+        self, x: Float[Array, "... J"]
     ) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
         """The parts."""
         logit = x - _equal_shares(x)
@@ -49,7 +50,7 @@ class StickBreaking(VectorBijector):
 
     def inverse_and_log_det(
         self, y: Float[Array, "... K"]
-    ) -> tuple[Float[Array, "... K-1"], Float[Array, "..."]]:
+    ) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
         """The numbers; a log det of -inf where parts are negative or do not sum to 1."""
         safe, whole = _parts(y)
         log_rest = jnp.log(jnp.flip(jnp.cumsum(jnp.flip(safe, -1), -1), -1))  # summed from the end: nothing cancels
@@ -66,7 +67,7 @@ class CentredSoftmax(VectorBijector):
     """
 
     def forward_and_log_det(
-        self, x: Float[Array, "... K-1"]
+        self, x: Float[Array, "... J"]
     ) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
         """The parts."""
         log_y = jax.nn.log_softmax(jnp.concatenate([x, jnp.zeros_like(x[..., :1])], -1), -1)
@@ -74,7 +75,7 @@ class CentredSoftmax(VectorBijector):
 
     def inverse_and_log_det(
         self, y: Float[Array, "... K"]
-    ) -> tuple[Float[Array, "... K-1"], Float[Array, "..."]]:
+    ) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
         """The numbers; a log det of -inf where parts are negative or do not sum to 1."""
         safe, whole = _parts(y)
         log_y = jnp.log(safe)
@@ -148,7 +149,7 @@ class Householder(VectorBijector):
     normal: Float[Array, "D"]
 
     def __init__(self, normal: ArrayLike):
-        self.normal = floating(normal)
+        self.normal = as_float(normal)
 
     def forward_and_log_det(
         self, x: Float[Array, "... D"]
@@ -164,7 +165,7 @@ class Householder(VectorBijector):
         return self.forward_and_log_det(y)
 
 
-def _equal_shares(x: Float[Array, "... K-1"]) -> Float[Array, "... K-1"]:
+def _equal_shares(x: Float[Array, "... J"]) -> Float[Array, "... J"]:
     """What to take off the logits so that 0 means equal parts: log of how many parts are left for the others."""
     count = x.shape[-1]
     return jnp.broadcast_to(jnp.log(jnp.arange(count, 0, -1, dtype=x.dtype)), x.shape)
