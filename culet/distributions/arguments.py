@@ -43,7 +43,8 @@ count = Demand("a whole number, at least 0", lambda x: (x >= 0) & (x == np.floor
 whole = Demand("a whole number", lambda x: x == np.floor(x))
 above_one = Demand("above 1", lambda x: (x > 1) & np.isfinite(x))
 log_weights = Demand(
-    "log-weights: below infinity, and one of them finite", lambda x: (x < np.inf).all() & np.isfinite(x.max(-1))
+    "log-weights, below infinity and one of them finite along the last axis",
+    lambda x: (x < np.inf).all() and np.isfinite(x.max(-1)).all(),
 )
 lower_triangular = Demand(
     "lower triangular with a positive diagonal",

@@ -8,18 +8,26 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Num
+from jaxtyping import Array, ArrayLike, Bool, Float, Num
 
 TOLERANCE = 1e-4
 """How far rounding may take a vector or a matrix away from a surface that it should lie on."""
 
 
 class Support(eqx.Module):
-    """A set of values."""
+    """A set of values. Its own arrays, such as bounds, have the batch shape of the distribution or broadcast with it."""
 
     @abstractmethod
-    def contains(self, value: Num[Array, "..."]) -> Bool[Array, "..."]:
+    def _holds(self, value: Array) -> Array: ...
+
+    @abstractmethod
+    def interior(self, value: Num[Array, "..."]) -> Float[Array, "..."] | float:
+        """A point well inside the set, which broadcasts with `value` [*S, *E]."""
+
+    def contains(self, value: Num[ArrayLike, "..."]) -> Bool[Array, "..."]:
         """Which values [*S, *E] are in the set, as an array [*S]; a NaN is in none."""
+        value = jnp.asarray(value)
+        return self._holds(value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float))
 
 
 class Interval(Support):
@@ -29,9 +37,16 @@ class Interval(Support):
     high: Any = jnp.inf
     open_low: bool = eqx.field(static=True, default=False)
 
-    def contains(self, value):
+    def _holds(self, value):
         above = value > self.low if self.open_low else value >= self.low
         return above & (value <= self.high) & jnp.isfinite(value)
+
+    def interior(self, value):
+        """The middle, or 1 away from the only finite end."""
+        low, high = jnp.asarray(self.low, value.dtype), jnp.asarray(self.high, value.dtype)
+        one_end = jnp.where(jnp.isfinite(low), low + 1, jnp.where(jnp.isfinite(high), high - 1, 0))
+        both = jnp.isfinite(low) & jnp.isfinite(high)
+        return jnp.where(both, jnp.where(both, low, 0) / 2 + jnp.where(both, high, 0) / 2, one_end)
 
 
 class Integers(Support):
@@ -40,9 +55,12 @@ class Integers(Support):
     low: Any = 0
     high: Any = jnp.inf
 
-    def contains(self, value):
-        value = value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
+    def _holds(self, value):
         return (value >= self.low) & (value <= self.high) & (value == jnp.floor(value)) & jnp.isfinite(value)
+
+    def interior(self, value):
+        """The least of them."""
+        return jnp.asarray(self.low, value.dtype)
 
 
 class Vectors(Support):
@@ -51,15 +69,25 @@ class Vectors(Support):
     components: Support
     ndims: int = eqx.field(static=True, default=1)
 
-    def contains(self, value):
+    def _holds(self, value):
         return self.components.contains(value).all(tuple(range(-self.ndims, 0)))
+
+    def interior(self, value):
+        """That of the components."""
+        return self.components.interior(value)
 
 
 class Simplex(Support):
-    """Vectors [D] of numbers from 0 to 1 with the sum 1."""
+    """Vectors [D] of numbers from 0 to 1 with the sum 1; `open_ends` leaves out those with a 0."""
 
-    def contains(self, value):
-        return (value >= 0).all(-1) & (jnp.abs(value.sum(-1) - 1) < TOLERANCE)
+    open_ends: bool = eqx.field(static=True, default=False)
+
+    def _holds(self, value):
+        return (value > 0 if self.open_ends else value >= 0).all(-1) & (jnp.abs(value.sum(-1) - 1) < TOLERANCE)
+
+    def interior(self, value):
+        """All components equal."""
+        return 1.0 / value.shape[-1]
 
 
 class Counts(Support):
@@ -67,51 +95,75 @@ class Counts(Support):
 
     total: Any
 
-    def contains(self, value):
-        value = value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
+    def _holds(self, value):
         return ((value >= 0) & (value == jnp.floor(value))).all(-1) & (value.sum(-1) == self.total)
+
+    def interior(self, value):
+        """All in the first place."""
+        first = (jnp.arange(value.shape[-1]) == 0).astype(value.dtype)
+        return jnp.expand_dims(jnp.asarray(self.total, value.dtype), -1) * _at_rank(first, max(value.ndim, 1))
 
 
 class Sphere(Support):
     """Vectors [D] of length 1."""
 
-    def contains(self, value):
+    def _holds(self, value):
         return jnp.abs(jnp.linalg.norm(value, axis=-1) - 1) < TOLERANCE
+
+    def interior(self, value):
+        """All components equal."""
+        return value.shape[-1] ** -0.5
 
 
 class Permutations(Support):
     """Vectors [D] that hold each of 0 to D - 1 once."""
 
-    def contains(self, value):
-        order = jnp.arange(value.shape[-1]).astype(value.dtype)
-        return (jnp.sort(value, axis=-1) == jnp.broadcast_to(order, value.shape)).all(-1)
+    def _holds(self, value):
+        return (jnp.sort(value, axis=-1) == self.interior(value)).all(-1)
+
+    def interior(self, value):
+        """In rising order."""
+        return _at_rank(jnp.arange(value.shape[-1]).astype(value.dtype), value.ndim)
 
 
 class PositiveDefinite(Support):
     """Symmetric matrices [K, K] whose eigenvalues are positive."""
 
-    def contains(self, value):
+    def _holds(self, value):
         gap = jnp.abs(value - jnp.swapaxes(value, -1, -2)).max((-1, -2))
         symmetric = gap <= TOLERANCE * jnp.abs(value).max((-1, -2))
         return symmetric & jnp.isfinite(jnp.linalg.cholesky(value)).all((-1, -2))
+
+    def interior(self, value):
+        """The identity."""
+        return _at_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
 
 
 class CorrelationCholesky(Support):
     """Lower triangular matrices [K, K] with a positive diagonal and rows of length 1."""
 
-    def contains(self, value):
+    def _holds(self, value):
         lower = (jnp.triu(value, 1) == 0).all((-1, -2))
         diagonal = (jnp.diagonal(value, axis1=-2, axis2=-1) > 0).all(-1)
         return lower & diagonal & (jnp.abs((value**2).sum(-1) - 1) < TOLERANCE).all(-1)
 
+    def interior(self, value):
+        """The identity."""
+        return _at_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
 
-class Points(Support):
-    """The one value `point`, whose last `ndims` axes make one event."""
 
-    point: Array
-    ndims: int = eqx.field(static=True, default=0)
+class Point(Support):
+    """The number `point`."""
 
-    def contains(self, value):
-        shape = jnp.broadcast_shapes(value.shape, self.point.shape)
-        same = jnp.broadcast_to(value, shape).astype(self.point.dtype) == jnp.broadcast_to(self.point, shape)
-        return same.all(tuple(range(-self.ndims, 0))) if self.ndims else same
+    point: Any
+
+    def _holds(self, value):
+        return value == self.point
+
+    def interior(self, value):
+        """The point."""
+        return jnp.asarray(self.point, value.dtype)
+
+
+def _at_rank(array: Array, rank: int) -> Array:
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)

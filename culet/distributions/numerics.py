@@ -1,0 +1,79 @@
+"""Functions that the densities share, stable where the plain formulas lose their digits.
+
+Axis letters: none; all are elementwise.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float
+
+EULER = 0.5772156649015329
+HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+_LARGE = 8.0  # from here on three terms of Stirling's series are as good as float32
+
+
+def x_log_y(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`x * log(y)`, and 0 where both are 0, with gradients 0 there."""
+    return x * jnp.log(jnp.where((x == 0) & (y == 0), 1, y))
+
+
+def x_log1p_y(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`x * log1p(y)`, and 0 where x is 0 and y is -1, with gradients 0 there."""
+    return x * jnp.log1p(jnp.where((x == 0) & (y == -1), 0, y))
+
+
+def log1m_exp(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`log(1 - exp(x))` for x < 0, to full precision at both ends (Maechler, 2012)."""
+    near = x > -math.log(2)
+    small, large = jnp.where(near, x, -1.0), jnp.where(near, -1.0, x)
+    return jnp.where(near, jnp.log(-jnp.expm1(small)), jnp.log1p(-jnp.exp(large)))
+
+
+def log_gamma_rise(x: Float[Array, "..."], a: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`log(gamma(x + a) / gamma(x))` for x > 0 and a >= 0; keeps its digits when x is much larger than a."""
+    large = x >= _LARGE
+    big, small = jnp.where(large, x, _LARGE), jnp.where(large, 1.0, x)
+    stirling = (big - 0.5) * jnp.log1p(a / big) + a * (jnp.log(big + a) - 1) + _correction(big + a) - _correction(big)
+    return jnp.where(large, stirling, gammaln(small + a) - gammaln(small))
+
+
+def _correction(x: Array) -> Array:
+    """What Stirling's formula lacks, for x >= 8."""
+    inverse = 1 / x
+    square = inverse * inverse
+    return inverse * (1 / 12 - square * (1 / 360 - square / 1260))
+
+
+def log_beta(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The log of the beta function."""
+    small, large = jnp.minimum(a, b), jnp.maximum(a, b)
+    return gammaln(small) - log_gamma_rise(large, small)
+
+
+def log_choose(n: Float[Array, "..."], k: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The log of the number of ways to choose k of n."""
+    return -jnp.log1p(n) - log_beta(n - k + 1, k + 1)
+
+
+def log_multivariate_gamma(a: Float[Array, "..."], size: int) -> Float[Array, "..."]:
+    """The log of the multivariate gamma function of matrices with `size` rows."""
+    terms = sum(gammaln(a - row / 2) for row in range(size))
+    return terms + size * (size - 1) / 4 * math.log(math.pi)
+
+
+def logit(p: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`log(p / (1 - p))`."""
+    return jnp.log(p) - jnp.log1p(-p)
+
+
+def two_tails(p: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """The distance of a probability from the nearer end, and -1 or 1 for the end."""
+    return jnp.minimum(p, 1 - p), jnp.where(p < 0.5, -1.0, 1.0)
+
+
+def softplus(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`log(1 + exp(x))`."""
+    return jax.nn.softplus(x)
