@@ -3,6 +3,7 @@
 Axis letters: N rows of data, B rows of a batch, E axes of one event.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -43,12 +44,7 @@ def fit_to_data(
         bad = int(np.argmax(~np.isfinite(rows).reshape(len(rows), -1).all(-1)))
         raise ValueError(f"Row {bad} of the data holds a number that is not finite; leave such rows out.")
     batches = Batches({"rows": rows}, min(batch_size, len(rows)), seed)
-
-    def loss(model: Any, batch: Any, key: Key[Array, ""]) -> Any:
-        scores = model.log_prob(batch["rows"])
-        return -jnp.sum(scores), jnp.asarray(scores.size, jnp.float32), {}
-
-    return _fit(distribution, loss, batches, steps, learning_rate, seed, progress)
+    return _fit(distribution, _likelihood_step(steps, learning_rate), batches, steps, seed, progress)
 
 
 def fit_to_density(
@@ -72,21 +68,36 @@ def fit_to_density(
         gaps = scores - jax.vmap(log_density)(draws)
         return jnp.sum(gaps), jnp.asarray(samples, jnp.float32), {}
 
-    return _fit(distribution, loss, None, steps, learning_rate, seed, progress)
+    return _fit(distribution, _step(loss, steps, learning_rate), None, steps, seed, progress)
 
 
 def _fit(
-    distribution: Distribution, loss: Any, batches: Batches | None, steps: int, learning_rate: float, seed: int,
-    progress: bool,
-) -> Any:  # fmt: skip
+    distribution: Distribution, method: tuple[Any, Any], batches: Batches | None, steps: int, seed: int, progress: bool
+) -> Any:
+    optimizer, step = method
     trained, frozen = eqx.partition(distribution, _trainable(distribution))
-    trained = jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype), trained)  # a copy: `fit` uses up its state
-    schedule = warmup_cosine(learning_rate, steps=steps, warmup=steps // 10)
-    optimizer = adamw(schedule, weight_decay=0.0, b2=0.999)
-    step = training_step(loss, optimizer, clip=CLIP)
+    trained = jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype), trained)  # a copy, without weak types
     state = TrainState.create(trained, optimizer, jax.random.key(seed))
     state = fit(step, state, batches, steps=steps, fixed=(frozen,), progress=progress, name="fitting")
     return eqx.combine(state.model, frozen)
+
+
+def _step(loss: Any, steps: int, learning_rate: float) -> tuple[Any, Any]:
+    """The optimiser and the compiled step."""
+    schedule = warmup_cosine(learning_rate, steps=steps, warmup=steps // 10)
+    optimizer = adamw(schedule, weight_decay=0.0, b2=0.999)
+    return optimizer, eqx.filter_jit(training_step(loss, optimizer, clip=CLIP))
+
+
+@functools.lru_cache(maxsize=8)
+def _likelihood_step(steps: int, learning_rate: float) -> tuple[Any, Any]:
+    """`_step` for data, kept: who fits again in the same way does not wait for the compiler again."""
+
+    def loss(model: Any, batch: Any, key: Key[Array, ""]) -> Any:
+        scores = model.log_prob(batch["rows"])
+        return -jnp.sum(scores), jnp.asarray(scores.size, jnp.float32), {}
+
+    return _step(loss, steps, learning_rate)
 
 
 def _trainable(distribution: Distribution) -> PyTree:

@@ -13,10 +13,9 @@ from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, 
 from culet.distributions.bijector import Bijector
 from culet.distributions.combinators import Chain, Invert
 from culet.distributions.coupling import Coupling
-from culet.distributions.independent import Independent
-from culet.distributions.normal import Normal
+from culet.distributions.transformed import Independent, Transformed
+from culet.distributions.line import Normal
 from culet.distributions.residual import Residual
-from culet.distributions.transformed import Transformed
 from culet.distributions.vectors import Permute
 
 
