@@ -4,6 +4,7 @@ Checks look at concrete numbers only. They run in numpy, where one on a scalar c
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ def _is_positive_definite(x: np.ndarray) -> bool:
 
 
 real = Demand("finite", np.isfinite)
+not_nan = Demand("a number", lambda x: ~np.isnan(x))
+rising = Demand("rising along the last axis", lambda x: (np.diff(x) > 0).all() and np.isfinite(x).all())
 positive = Demand("positive", lambda x: (x > 0) & np.isfinite(x))
 nonnegative = Demand("at least 0", lambda x: (x >= 0) & np.isfinite(x))
 probability = Demand("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
@@ -56,10 +59,17 @@ unit_vector = Demand("a vector of length 1", lambda x: np.abs(np.linalg.norm(x, 
 
 def as_float(value: ArrayLike) -> Array:
     """`value` as an array of floats; a Python number adapts its dtype to what it meets, as in jax."""
-    if type(value) is int:
-        value = float(value)
+    if isinstance(value, float | int):
+        return _constant(float(value), jax.config.jax_enable_x64)
     array = value if isinstance(value, jax.Array) else jnp.asarray(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
+@functools.lru_cache(maxsize=1024)
+def _constant(value: float, x64: bool) -> Array:
+    """The array of a Python number, kept, for to make one costs more than to score a value."""
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(value)
 
 
 def parameter(demand: Demand, event_ndims: int = 0) -> Any:
@@ -106,7 +116,7 @@ def check(distribution: Any) -> None:
         shapes[name] = value.shape[: value.ndim - event_ndims]
         if concrete(value):
             numbers = np.asarray(value)
-            if not np.all(demand.holds(numbers)):
+            if not np.asarray(demand.holds(numbers)).all():
                 shown = np.array2string(numbers, threshold=8, precision=6)
                 raise ValueError(f"{kind.__name__}: {name} must be {demand.words}; got {shown}")
     if len(set(shapes.values())) > 1:

@@ -28,7 +28,7 @@ class AboveZero(Family):
     """A family on the numbers above 0."""
 
     def _support(self):
-        return Interval(low=0.0, open_low=True)
+        return Interval(low=0.0, open_ends=True)
 
 
 class Exponential(FromZero):

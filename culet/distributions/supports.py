@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 
 
 class Support(eqx.Module):
-    """A set of values. Its own arrays, such as bounds, have the batch shape of the distribution or broadcast with it."""
+    """A set of values. Its own arrays, such as bounds, broadcast with the batch of the distribution."""
 
     @abstractmethod
     def _holds(self, value: Array) -> Array: ...
@@ -31,15 +31,16 @@ class Support(eqx.Module):
 
 
 class Interval(Support):
-    """Numbers from `low` to `high`, ends included where they are finite; `open_low` leaves `low` out."""
+    """Numbers from `low` to `high`, ends included where they are finite; `open_ends` leaves those out."""
 
     low: Any = -jnp.inf
     high: Any = jnp.inf
-    open_low: bool = eqx.field(static=True, default=False)
+    open_ends: bool = eqx.field(static=True, default=False)
 
     def _holds(self, value):
-        above = value > self.low if self.open_low else value >= self.low
-        return above & (value <= self.high) & jnp.isfinite(value)
+        if self.open_ends:
+            return (value > self.low) & (value < self.high)
+        return (value >= self.low) & (value <= self.high) & jnp.isfinite(value)
 
     def interior(self, value):
         """The middle, or 1 away from the only finite end."""

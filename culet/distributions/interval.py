@@ -1,0 +1,363 @@
+"""Distributions on a bounded interval.
+
+Formulas: Johnson, Kotz and Balakrishnan, "Continuous Univariate Distributions" (1994/95), where no other is named.
+Axis letters: none; parameters broadcast together into the batch.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import betainc, digamma, log_ndtr, ndtr, ndtri
+from jaxtyping import Array, Float
+
+from culet.distributions.arguments import not_nan, parameter, positive, real
+from culet.distributions.family import Family
+from culet.distributions.gamma_sampler import log_gamma_variates
+from culet.distributions.numerics import (
+    EULER,
+    HALF_LOG_TAU,
+    log1m_exp,
+    log_beta,
+    logit,
+    softplus,
+    x_log1p_y,
+    x_log_y,
+)
+from culet.distributions.supports import Interval
+
+
+class UnitInterval(Family):
+    """A family on the numbers from 0 to 1, ends included."""
+
+    def _support(self):
+        return Interval(0.0, 1.0)
+
+
+class Uniform(Family):
+    """Equal density from `low` to `high`."""
+
+    low: Float[Array, "..."] = parameter(real)
+    high: Float[Array, "..."] = parameter(real)
+
+    def _support(self):
+        return Interval(self.low, self.high)
+
+    def _log_density(self, x):
+        return -jnp.log(self.high - self.low) + 0 * x
+
+    def _sample(self, key, shape):
+        return self.low + (self.high - self.low) * jax.random.uniform(key, shape, self.dtype)
+
+    def _mean(self):
+        return 0.5 * self.low + 0.5 * self.high
+
+    def _variance(self):
+        return (self.high - self.low) ** 2 / 12
+
+    def _mode(self):
+        return self._mean()
+
+    def _entropy(self):
+        return jnp.log(self.high - self.low)
+
+    def _cdf(self, x):
+        return (x - self.low) / (self.high - self.low)
+
+    def _icdf(self, p):
+        return self.low + (self.high - self.low) * p
+
+
+class Beta(UnitInterval):
+    """Density proportional to x^(a - 1) (1 - x)^(b - 1)."""
+
+    a: Float[Array, "..."] = parameter(positive)
+    b: Float[Array, "..."] = parameter(positive)
+
+    def _log_density(self, x):
+        return x_log_y(self.a - 1, x) + x_log1p_y(self.b - 1, -x) - log_beta(self.a, self.b)
+
+    def _sample(self, key, shape):
+        first, second = jax.random.split(key)
+        log_odds = log_gamma_variates(first, self.a, shape, self.dtype)
+        log_odds -= log_gamma_variates(second, self.b, shape, self.dtype)
+        limits = jnp.finfo(self.dtype)
+        return jnp.clip(jax.nn.sigmoid(log_odds), float(limits.tiny), 1 - float(limits.epsneg))
+
+    def _mean(self):
+        return self.a / (self.a + self.b)
+
+    def _variance(self):
+        total = self.a + self.b
+        return self.a * self.b / (total**2 * (total + 1))
+
+    def _mode(self):
+        """NaN where there is no single one."""
+        inner = (self.a - 1) / (self.a + self.b - 2)
+        edge = jnp.where(self.a > self.b, 1.0, jnp.where(self.a < self.b, 0.0, jnp.nan)).astype(inner.dtype)
+        return jnp.where((self.a > 1) & (self.b > 1), inner, edge)
+
+    def _entropy(self):
+        a, b = self.a, self.b
+        return log_beta(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b)
+
+    def _cdf(self, x):
+        return betainc(self.a + 0 * x, self.b + 0 * x, x)
+
+
+class Kumaraswamy(UnitInterval):
+    """Much like Beta, with a distribution function that can be inverted: 1 - (1 - x^a)^b (Kumaraswamy, 1980)."""
+
+    a: Float[Array, "..."] = parameter(positive)
+    b: Float[Array, "..."] = parameter(positive)
+
+    def _log_density(self, x):
+        power = jnp.exp(self.a * jnp.log(jnp.where(x > 0, x, 1)))
+        powered = jnp.where(x > 0, power, 0)
+        return jnp.log(self.a * self.b) + x_log_y(self.a - 1, x) + x_log1p_y(self.b - 1, -powered)
+
+    def _moment(self, order: int) -> Array:
+        return self.b * jnp.exp(log_beta(1 + order / self.a, self.b))
+
+    def _mean(self):
+        return self._moment(1)
+
+    def _variance(self):
+        return self._moment(2) - self._moment(1) ** 2
+
+    def _entropy(self):
+        harmonic = digamma(self.b + 1) + EULER
+        return 1 - 1 / self.b + (1 - 1 / self.a) * harmonic - jnp.log(self.a * self.b)
+
+    def _cdf(self, x):
+        return -jnp.expm1(self.b * jnp.log1p(-(x**self.a)))
+
+    def _icdf(self, p):
+        return (-jnp.expm1(jnp.log1p(-p) / self.b)) ** (1 / self.a)
+
+
+class Triangular(Family):
+    """Density that rises in a line from `low` to `peak` and falls in a line to `high`."""
+
+    low: Float[Array, "..."] = parameter(real)
+    peak: Float[Array, "..."] = parameter(real)
+    high: Float[Array, "..."] = parameter(real)
+
+    def _support(self):
+        return Interval(self.low, self.high)
+
+    def _log_density(self, x):
+        rising = x < self.peak
+        width = jnp.where(rising, self.peak - self.low, self.high - self.peak)
+        height = jnp.where(rising, x - self.low, self.high - x)
+        return math.log(2) + jnp.log(height / jnp.where(width > 0, width, 1)) - jnp.log(self.high - self.low)
+
+    def _mean(self):
+        return (self.low + self.peak + self.high) / 3
+
+    def _variance(self):
+        left, right = self.peak - self.low, self.high - self.peak
+        return (left**2 + right**2 + left * right) / 18
+
+    def _mode(self):
+        return self.peak
+
+    def _entropy(self):
+        return 0.5 + jnp.log(0.5 * (self.high - self.low))
+
+    def _cdf(self, x):
+        span = self.high - self.low
+        left = jnp.maximum(jnp.minimum(x, self.peak) - self.low, 0) ** 2 / self._wide(self.peak - self.low)
+        right = (self.high - jnp.maximum(x, self.peak)) ** 2 / self._wide(self.high - self.peak)
+        return jnp.where(x < self.peak, left / span, 1 - right / span)
+
+    def _icdf(self, p):
+        span, left, right = self.high - self.low, self.peak - self.low, self.high - self.peak
+        below = p * span < left
+        return jnp.where(below, self.low + jnp.sqrt(p * span * left), self.high - jnp.sqrt((1 - p) * span * right))
+
+    def _wide(self, width: Array) -> Array:
+        return jnp.where(width > 0, width, 1)
+
+
+class RaisedCosine(Family):
+    """Density (1 + cos(pi z)) / (2 scale) at z = (x - loc) / scale from -1 to 1."""
+
+    loc: Float[Array, "..."] = parameter(real)
+    scale: Float[Array, "..."] = parameter(positive)
+
+    def _support(self):
+        return Interval(self.loc - self.scale, self.loc + self.scale, open_ends=True)
+
+    def _log_density(self, x):
+        z = (x - self.loc) / self.scale
+        return 2 * jnp.log(jnp.cos(0.5 * math.pi * z)) - jnp.log(self.scale)
+
+    def _sample(self, key, shape):
+        """Draws z from the density proportional to its envelope, by a uniform one folded at its quartiles."""
+        place_key, height_key = jax.random.split(key)
+        z = jax.random.uniform(place_key, shape, self.dtype, -1, 1)
+        keep = self._uniform(height_key, shape) < 0.5 + 0.5 * jnp.cos(math.pi * z)
+        # Where z is refused, its reflection at +-1/2 has just the density that is missing.
+        return self.loc + self.scale * jnp.where(keep, z, jnp.sign(z) - z)
+
+    def _mean(self):
+        return self.loc
+
+    def _variance(self):
+        return self.scale**2 * (1 / 3 - 2 / math.pi**2)
+
+    def _mode(self):
+        return self.loc
+
+    def _entropy(self):
+        return math.log(4) - 1 + jnp.log(self.scale)
+
+    def _cdf(self, x):
+        z = (x - self.loc) / self.scale
+        return 0.5 * (1 + z + jnp.sin(math.pi * z) / math.pi)
+
+
+class ContinuousBernoulli(UnitInterval):
+    """Density proportional to exp(logits x) (Loaiza-Ganem and Cunningham, 2019): for pixels between 0 and 1."""
+
+    logits: Float[Array, "..."] = parameter(real)
+
+    def _near(self) -> tuple[Array, Array]:
+        """Where the logits are so near 0 that a series is better, and the logits, or 1 there."""
+        near = jnp.abs(self.logits) < 0.05
+        return near, jnp.where(near, 1.0, self.logits)
+
+    def _log_density(self, x):
+        near, far = self._near()
+        size = jnp.abs(far)
+        log_integral = jnp.maximum(far, 0) + log1m_exp(-size) - jnp.log(size)
+        series = self.logits / 2 + self.logits**2 / 24
+        return self.logits * x - jnp.where(near, series, log_integral)
+
+    def _mean(self):
+        near, far = self._near()
+        return jnp.where(near, 0.5 + self.logits / 12, -1 / jnp.expm1(-far) - 1 / far)
+
+    def _variance(self):
+        near, far = self._near()
+        return jnp.where(near, 1 / 12 - self.logits**2 / 240, 1 / far**2 - 0.25 / jnp.sinh(0.5 * far) ** 2)
+
+    def _cdf(self, x):
+        near, far = self._near()
+        series = x + 0.5 * self.logits * x * (x - 1) + self.logits**2 * x * (2 * x * x - 3 * x + 1) / 12
+        return jnp.where(near, series, jnp.expm1(far * x) / jnp.expm1(far))
+
+    def _icdf(self, p):
+        near, far = self._near()
+        u = self.logits
+        series = p + 0.5 * u * p * (1 - p) + u**2 * p * (1 - p) * (1 - 2 * p) / 12
+        return jnp.where(near, series, jnp.log1p(p * jnp.expm1(far)) / far)
+
+
+class LogitNormal(Family):
+    """The sigmoid of a normal variate with mean `loc` and standard deviation `scale`."""
+
+    loc: Float[Array, "..."] = parameter(real)
+    scale: Float[Array, "..."] = parameter(positive)
+
+    def _support(self):
+        return Interval(0.0, 1.0, open_ends=True)
+
+    def _log_density(self, x):
+        z = (logit(x) - self.loc) / self.scale
+        return -0.5 * z * z - HALF_LOG_TAU - jnp.log(self.scale) - jnp.log(x) - jnp.log1p(-x)
+
+    def _cdf(self, x):
+        return ndtr((logit(x) - self.loc) / self.scale)
+
+    def _icdf(self, p):
+        return jax.nn.sigmoid(self.loc + self.scale * ndtri(p))
+
+
+class RelaxedBernoulli(Family):
+    """The sigmoid of (logits + a logistic variate) / temperature (Maddison et al.; Jang et al., 2017)."""
+
+    temperature: Float[Array, "..."] = parameter(positive)
+    logits: Float[Array, "..."] = parameter(real)
+
+    def _support(self):
+        return Interval(0.0, 1.0, open_ends=True)
+
+    def _noise(self, x: Array) -> Array:
+        return self.temperature * logit(x) - self.logits
+
+    def _log_density(self, x):
+        z = self._noise(x)
+        return jnp.log(self.temperature) - z - 2 * softplus(-z) - jnp.log(x) - jnp.log1p(-x)
+
+    def _cdf(self, x):
+        return jax.nn.sigmoid(self._noise(x))
+
+    def _icdf(self, p):
+        return jax.nn.sigmoid((self.logits + logit(p)) / self.temperature)
+
+
+class TruncatedNormal(Family):
+    """A normal variate given that it lies between `low` and `high`, either of which may be infinite."""
+
+    loc: Float[Array, "..."] = parameter(real)
+    scale: Float[Array, "..."] = parameter(positive)
+    low: Float[Array, "..."] = parameter(not_nan)
+    high: Float[Array, "..."] = parameter(not_nan)
+
+    def _support(self):
+        return Interval(self.low, self.high)
+
+    def _ends(self) -> tuple[Array, Array]:
+        """The ends as standard scores, finite so that gradients are."""
+        low, high = ((end - self.loc) / self.scale for end in (self.low, self.high))
+        return jnp.clip(low, -1e3, 1e3), jnp.clip(high, -1e3, 1e3)
+
+    def _log_density(self, x):
+        z = (x - self.loc) / self.scale
+        return -0.5 * z * z - HALF_LOG_TAU - jnp.log(self.scale) - _log_mass(*self._ends())
+
+    def _mean(self):
+        return self.loc + self.scale * self._standard_mean()
+
+    def _standard_mean(self) -> Array:
+        low, high = self._ends()
+        log_mass = _log_mass(low, high)
+        return jnp.exp(_log_phi(low) - log_mass) - jnp.exp(_log_phi(high) - log_mass)
+
+    def _variance(self):
+        low, high = self._ends()
+        log_mass = _log_mass(low, high)
+        ends = low * jnp.exp(_log_phi(low) - log_mass) - high * jnp.exp(_log_phi(high) - log_mass)
+        return self.scale**2 * (1 + ends - self._standard_mean() ** 2)
+
+    def _mode(self):
+        return jnp.clip(self.loc, self.low, self.high)
+
+    def _cdf(self, x):
+        low, high = self._ends()
+        z = (x - self.loc) / self.scale
+        between = z > low
+        mass = jnp.exp(_log_mass(low, jnp.where(between, z, high)) - _log_mass(low, high))
+        return jnp.where(between, mass, 0)
+
+    def _icdf(self, p):
+        low, high = self._ends()
+        flip = low > 0  # in the upper tail, work with the lower one, where floats are dense
+        near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+        share = jnp.where(flip, 1 - p, p)
+        z = ndtri(ndtr(near) * (1 - share) + ndtr(far) * share)
+        return jnp.clip(self.loc + self.scale * jnp.where(flip, -z, z), self.low, self.high)
+
+
+def _log_phi(z: Array) -> Array:
+    return -0.5 * z * z - HALF_LOG_TAU
+
+
+def _log_mass(low: Array, high: Array) -> Array:
+    """The log of the normal probability of the interval, right also far out in either tail."""
+    flip = low > 0
+    near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+    top = log_ndtr(far)
+    return top + log1m_exp(log_ndtr(near) - top)
