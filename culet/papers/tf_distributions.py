@@ -24,9 +24,9 @@ DIMENSIONS = SIDE * SIDE
 IMAGES: Mapping[Scale, int] = {"smoke": 512, "laptop": 8192}  # to learn from, and to draw
 PIXEL_CNN: Mapping[Scale, Any] = {
     "smoke": {"channels": 16, "depth": 1, "steps": 300, "learning_rate": 1e-2},
-    "laptop": {"channels": 64, "depth": 4, "steps": 1500, "learning_rate": 2e-3},
+    "laptop": {"channels": 64, "depth": 4, "steps": 1000, "learning_rate": 2e-3},
 }
-REVERSIBLE: Mapping[Scale, Any] = {"smoke": {"layers": 4, "steps": 20}, "laptop": {"layers": 12, "steps": 400}}
+REVERSIBLE: Mapping[Scale, Any] = {"smoke": {"layers": 2, "steps": 20}, "laptop": {"layers": 12, "steps": 400}}
 FLOW_LAYERS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}
 
 Found = Mapping[str, Any]

@@ -63,10 +63,11 @@ def factor(size: int) -> np.ndarray:
     return np.tril(0.3 * normal(size, size), -1) + np.diag(0.5 + uniform(size))
 
 
-def trained(module: Any) -> Any:
+def trained(module: Any, far: float = 0.3) -> Any:
     """The network with every weight moved, so that no map is near the identity."""
+
     def move(leaf: Any) -> Any:
-        return leaf + 0.3 * normal(*leaf.shape) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return leaf + far * normal(*leaf.shape) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     return jax.tree.map(lambda leaf: move(leaf) if hasattr(leaf, "dtype") else leaf, module)
 
