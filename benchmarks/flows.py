@@ -87,6 +87,7 @@ def main() -> None:
     epochs = 6 if chosen.quick else 60
     steps = epochs * ((TRAIN - 1) // BATCH)
     built: dict[str, Any] = {}
+    jax.block_until_ready(jax.random.key(0))  # the start of jax is neither side's
     build = {
         "ours": seconds(lambda: built.update(ours=build_ours(0))),
         "theirs": seconds(lambda: built.update(theirs=build_theirs(0))),

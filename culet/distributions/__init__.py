@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from culet.distributions.squashing import (
         GumbelCDF, KumaraswamyCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh, WeibullCDF,
     )  # fmt: skip
-    from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, StickBreaking
+    from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, Reverse, StickBreaking
 
 _HOME = {
     "autoregressive": ("AffineMap", "MaskedAutoregressive", "MaskedNetwork", "ShiftMap", "SplineMap"),
@@ -48,7 +48,7 @@ _HOME = {
     "squashing": (
         "GumbelCDF", "KumaraswamyCDF", "NormalCDF", "Sigmoid", "Softplus", "Softsign", "Tanh", "WeibullCDF",
     ),
-    "vectors": ("CentredSoftmax", "CumulativeSum", "Ordered", "Permute", "StickBreaking"),
+    "vectors": ("CentredSoftmax", "CumulativeSum", "Ordered", "Permute", "Reverse", "StickBreaking"),
 }  # fmt: skip
 
 __all__ = [name for names in _HOME.values() for name in names]

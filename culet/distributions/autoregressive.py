@@ -3,6 +3,8 @@
 Axis letters: D length of a vector, P parameters of the map of a number, I inputs, O outputs, W width.
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -61,12 +63,6 @@ class MaskedLinear(eqx.Module):
     bias: Float[Array, "O"]
     mask: Bool[Array, "O I"]
 
-    def __init__(self, mask: Bool[np.ndarray, "O I"], *, key: Key[Array, ""], scale: float = 1.0):
-        """Draws weights of standard deviation `scale / sqrt(I)`; the bias starts at 0."""
-        self.mask = jnp.asarray(mask)
-        self.weight = jax.random.normal(key, mask.shape) * (scale * mask.shape[1] ** -0.5)
-        self.bias = jnp.zeros(mask.shape[0])
-
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
         """The map of the last axis."""
         y = x @ jnp.where(self.mask, self.weight, 0.0).T
@@ -87,10 +83,11 @@ class MaskedNetwork(eqx.Module):
         ranks = [inputs] + [hidden] * depth
         masks = [after[:, None] >= before[None] for before, after in zip(ranks, ranks[1:], strict=False)]
         masks.append(np.repeat(inputs, outputs)[:, None] > ranks[-1][None])
-        scales = [2**0.5] * depth + [0.1]
-        keys = jax.random.split(key, len(masks))
+        scales = [(2 / mask.shape[1]) ** 0.5 for mask in masks[:-1]] + [0.1 * masks[-1].shape[1] ** -0.5]
+        weights = _normal(key, [mask.shape for mask in masks], scales)
         self.layers = tuple(
-            MaskedLinear(mask, key=key, scale=scale) for mask, key, scale in zip(masks, keys, scales, strict=True)
+            MaskedLinear(weight, jnp.zeros(len(mask)), jnp.asarray(mask))
+            for weight, mask in zip(weights, masks, strict=True)
         )
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D P"]:
@@ -136,3 +133,10 @@ class MaskedAutoregressive(VectorBijector):
             return jnp.where(jnp.broadcast_to(places == place, x.shape), moved, y), None
 
         return jax.lax.scan(one, jnp.zeros_like(x), places)[0]
+
+
+def _normal(key: Key[Array, ""], shapes: list[tuple[int, ...]], scales: list[float]) -> list[Array]:
+    """Matrices of normal numbers with the standard deviations `scales`, drawn at once: one compilation, not many."""
+    sizes = [math.prod(shape) for shape in shapes]
+    numbers = jax.random.normal(key, (sum(sizes),)) * np.repeat(np.float32(scales), sizes)
+    return [part.reshape(shape) for part, shape in zip(jax.lax.split(numbers, sizes), shapes, strict=True)]

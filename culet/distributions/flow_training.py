@@ -43,7 +43,7 @@ def fit_to_data(
     if not np.isfinite(rows).all():
         bad = int(np.argmax(~np.isfinite(rows).reshape(len(rows), -1).all(-1)))
         raise ValueError(f"Row {bad} of the data holds a number that is not finite; leave such rows out.")
-    batches = Batches({"rows": rows}, min(batch_size, len(rows)), seed)
+    batches = Batches({"rows": rows}, min(batch_size, len(rows)) * _together(steps), seed)
     return _fit(distribution, _likelihood_step(steps, learning_rate), batches, steps, seed, progress)
 
 
@@ -78,15 +78,29 @@ def _fit(
     trained, frozen = eqx.partition(distribution, _trainable(distribution))
     trained = jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype), trained)  # a copy, without weak types
     state = TrainState.create(trained, optimizer, jax.random.key(seed))
-    state = fit(step, state, batches, steps=steps, fixed=(frozen,), progress=progress, name="fitting")
+    calls = steps // _together(steps)
+    state = fit(step, state, batches, steps=calls, fixed=(frozen,), progress=progress, name="fitting")
     return eqx.combine(state.model, frozen)
 
 
+def _together(steps: int) -> int:
+    """How many steps are one call: small models are done with a step sooner than Python is with a call."""
+    return max(count for count in range(1, 21) if steps % count == 0)
+
+
 def _step(loss: Any, steps: int, learning_rate: float) -> tuple[Any, Any]:
-    """The optimiser and the compiled step."""
+    """The optimiser, and the compiled function that makes `_together(steps)` steps."""
     schedule = warmup_cosine(learning_rate, steps=steps, warmup=steps // 10)
     optimizer = adamw(schedule, weight_decay=0.0, b2=0.999)
-    return optimizer, eqx.filter_jit(training_step(loss, optimizer, clip=CLIP))
+    one, count = training_step(loss, optimizer, clip=CLIP), _together(steps)
+
+    def step(state: TrainState, batch: PyTree, frozen: Any) -> tuple[TrainState, dict[str, Array]]:
+        parts = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
+        state, metrics = jax.lax.scan(lambda state, part: one(state, part, frozen), state, parts, length=count)
+        found = {name: jnp.mean(values) for name, values in metrics.items() if name != "culprit"}
+        return state, found | {"culprit": jnp.max(metrics["culprit"])}
+
+    return optimizer, eqx.filter_jit(step)
 
 
 @functools.lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from culet.distributions.coupling import Coupling
 from culet.distributions.transformed import Independent, Transformed
 from culet.distributions.line import Normal
 from culet.distributions.residual import Residual
-from culet.distributions.vectors import Permute
+from culet.distributions.vectors import Reverse
 
 
 def masked_autoregressive_flow(
@@ -78,6 +78,6 @@ def _flow(
     """Layers with the order of the numbers turned round between them."""
     parts: list[Bijector] = []
     for layer_key in jax.random.split(key, layers):
-        parts += [layer(layer_key), Permute(range(dimensions)[::-1])]
+        parts += [layer(layer_key), Reverse()]
     base = Independent(Normal(jnp.zeros(dimensions), jnp.ones(dimensions)), 1)
     return Transformed(base, Chain(parts[:-1]))

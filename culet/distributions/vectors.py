@@ -119,6 +119,18 @@ class CumulativeSum(VectorBijector):
         return jnp.concatenate([y[..., :1], y[..., 1:] - y[..., :-1]], -1), jnp.zeros_like(y[..., 0])
 
 
+class Reverse(VectorBijector):
+    """`y[d] = x[D-1-d]`."""
+
+    def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+        """The vector turned round; the log det is 0."""
+        return jnp.flip(x, -1), jnp.zeros_like(x[..., 0])
+
+    def inverse_and_log_det(self, y: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+        """The same."""
+        return self.forward_and_log_det(y)
+
+
 class Permute(VectorBijector):
     """`y[d] = x[order[d]]`."""
 
@@ -141,28 +153,6 @@ class Permute(VectorBijector):
     ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The vector as it was."""
         return y[..., np.argsort(self.order)], jnp.zeros_like(y[..., 0])
-
-
-class Householder(VectorBijector):
-    """The mirror image in the plane at right angles to `normal`, of any length but 0. It is its own inverse."""
-
-    normal: Float[Array, "D"]
-
-    def __init__(self, normal: ArrayLike):
-        self.normal = as_float(normal)
-
-    def forward_and_log_det(
-        self, x: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
-        """The mirror image; the log det is 0."""
-        height = (x @ self.normal) * (2 / jnp.sum(jnp.square(self.normal)))
-        return x - height[..., None] * jnp.broadcast_to(self.normal, x.shape), jnp.zeros_like(x[..., 0])
-
-    def inverse_and_log_det(
-        self, y: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
-        """The same mirror image."""
-        return self.forward_and_log_det(y)
 
 
 def _equal_shares(x: Float[Array, "... J"]) -> Float[Array, "... J"]:

@@ -20,7 +20,7 @@ from culet.distributions.spline import RationalQuadraticSpline
 from culet.distributions.squashing import (
     GumbelCDF, KumaraswamyCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh, WeibullCDF,
 )  # fmt: skip
-from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, StickBreaking
+from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, Reverse, StickBreaking
 
 GENERATOR = np.random.default_rng(3)
 
@@ -111,6 +111,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "CentredSoftmax": lambda: Case(CentredSoftmax(), normal(4), free_out=all_but_last),
     "Ordered": lambda: Case(Ordered(), normal(4)),
     "CumulativeSum": lambda: Case(CumulativeSum(), normal(4)),
+    "Reverse": lambda: Case(Reverse(), normal(4)),
     "Permute": lambda: Case(Permute((2, 0, 3, 1)), normal(4)),
     "TriangularAffine": lambda: Case(TriangularAffine(normal(4), factor(4) + 7 * np.triu(normal(4, 4), 1)), normal(4)),
     "LULinear": lambda: Case(LULinear(normal(4, 4)), normal(4)),
