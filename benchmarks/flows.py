@@ -57,7 +57,7 @@ def ours(flow: Any, rows: np.ndarray, steps: int, seed: int = 0) -> Any:
 
 
 def their_trainer(epochs: int) -> Callable[[Any, np.ndarray, int], Any]:
-    """Flowjax's own loop, all rows to learn from but one, since it needs one to validate on; it is never stopped early."""
+    """Flowjax's own loop, never stopped early. All rows are to learn from but one, since it wants one to validate on."""
     from flowjax.train import fit_to_data as fit
     from flowjax.train.losses import MaximumLikelihoodLoss
 

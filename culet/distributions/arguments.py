@@ -5,6 +5,7 @@ Checks look at concrete numbers only. They run in numpy, where one on a scalar c
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -121,6 +122,22 @@ def check(distribution: Any) -> None:
                 raise ValueError(f"{kind.__name__}: {name} must be {demand.words}; got {shown}")
     if len(set(shapes.values())) > 1:
         _check_broadcast(kind.__name__, shapes)
+
+
+def check_order(distribution: Any, *names: str, strict: bool = True) -> None:
+    """Checks that the parameters of these names rise, where they are concrete.
+
+    Raises:
+        ValueError: one is not less than the next (or equal to it, unless `strict`).
+    """
+    values = [getattr(distribution, name) for name in names]
+    for (low_name, low), (high_name, high) in itertools.pairwise(zip(names, values, strict=True)):
+        if concrete(low) and concrete(high):
+            below = np.asarray(low) < np.asarray(high) if strict else np.asarray(low) <= np.asarray(high)
+            if not below.all():
+                words = "less than" if strict else "at most"
+                kind = type(distribution).__name__
+                raise ValueError(f"{kind}: {low_name} must be {words} {high_name}; got {low} and {high}")
 
 
 def _check_broadcast(kind: str, shapes: dict[str, tuple[int, ...]]) -> None:

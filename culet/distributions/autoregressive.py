@@ -3,6 +3,7 @@
 Axis letters: D length of a vector, P parameters of the map of a number, I inputs, O outputs, W width.
 """
 
+import itertools
 import math
 
 import equinox as eqx
@@ -12,9 +13,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from culet.distributions.bijector import Bijector
-from culet.distributions.vectors import VectorBijector
 from culet.distributions.elementwise import Affine, Shift
 from culet.distributions.spline import RationalQuadraticSpline
+from culet.distributions.vectors import VectorBijector
 
 
 class ShiftMap(eqx.Module):
@@ -81,7 +82,7 @@ class MaskedNetwork(eqx.Module):
         """`depth` hidden layers of `width` units, and a last layer of P = `outputs` numbers that start near 0."""
         inputs, hidden = np.arange(dimensions), np.arange(width) % max(dimensions - 1, 1)
         ranks = [inputs] + [hidden] * depth
-        masks = [after[:, None] >= before[None] for before, after in zip(ranks, ranks[1:], strict=False)]
+        masks = [after[:, None] >= before[None] for before, after in itertools.pairwise(ranks)]
         masks.append(np.repeat(inputs, outputs)[:, None] > ranks[-1][None])
         scales = [(2 / mask.shape[1]) ** 0.5 for mask in masks[:-1]] + [0.1 * masks[-1].shape[1] ** -0.5]
         weights = _normal(key, [mask.shape for mask in masks], scales)

@@ -49,4 +49,3 @@ class Bijector(eqx.Module):
 def sum_last(values: Float[Array, "..."], ndims: int) -> Float[Array, "..."]:
     """The sum over the last `ndims` axes: log dets of parts to the log det of the whole event."""
     return jnp.sum(values, tuple(range(-ndims, 0))) if ndims else values
-

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.nn import log_sigmoid, log_softmax, sigmoid
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import log_weights, parameter, real, rising, whole
+from culet.distributions.arguments import check_order, log_weights, parameter, real, rising, whole
 from culet.distributions.family import Family
 from culet.distributions.numerics import log1m_exp, softplus
 from culet.distributions.supports import Counts, Integers, Permutations, Point
@@ -172,6 +172,9 @@ class DiscreteUniform(Family):
 
     low: Float[Array, "..."] = parameter(whole)
     high: Float[Array, "..."] = parameter(whole)
+
+    def _check(self):
+        check_order(self, "low", "high", strict=False)
 
     def _support(self):
         return Integers(self.low, self.high)

@@ -22,7 +22,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class _Compiled:
-    """A method under `jax.jit`. Bound by a `Partial`, a pytree as equinox's bound methods are, and ten times quicker."""
+    """A method under `jax.jit`, bound by a `Partial`: a pytree as equinox's bound methods are, and made far quicker."""
 
     def __init__(self, method: Callable[..., Any]):
         static = ("shape",) if "shape" in inspect.signature(method).parameters else ()
@@ -54,6 +54,10 @@ class Distribution(eqx.Module):
 
     def __check_init__(self):
         check(self)
+        type(self)._check(self)  # not through the instance, which would wrap the method at each making
+
+    def _check(self) -> None:
+        """Raises ValueError where concrete parameters do not go together."""
 
     @property
     @abstractmethod

@@ -34,7 +34,7 @@ class Family(Distribution):
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
         """Independent draws [*S, *B, *E]."""
         whole = (*shape, *self.batch_shape)
-        return self._at_rank(len(whole))._sample(key, whole)
+        return self.at_rank(len(whole))._sample(key, whole)
 
     @compiled
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
@@ -126,9 +126,9 @@ class Family(Distribution):
         return jnp.broadcast_to(value, (*self.batch_shape, *self.event_shape))
 
     def _aligned(self) -> Self:
-        return self._at_rank(len(self.batch_shape))
+        return self.at_rank(len(self.batch_shape))
 
-    def _at_rank(self, rank: int) -> Self:
+    def at_rank(self, rank: int) -> Self:
         """The same with `rank` batch axes on all parameters that have any, for arithmetic without rank promotion."""
         leaves, structure = jax.tree.flatten(self)
         event_ndims = [event_ndims_of(spec) for spec in parameters_of(type(self)).values()]
@@ -154,4 +154,4 @@ class Family(Distribution):
             raise ValueError(f"{name}: values of shape {value.shape} do not broadcast with batch {batch}") from None
         if value.shape and split < len(shape):
             value = value.reshape((1,) * (len(shape) - split) + value.shape)
-        return value, self._at_rank(len(shape)), shape
+        return value, self.at_rank(len(shape)), shape

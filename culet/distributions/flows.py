@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, NumberMap, ShiftMap
+from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, NumberMap
 from culet.distributions.bijector import Bijector
 from culet.distributions.combinators import Chain, Invert
 from culet.distributions.coupling import Coupling
-from culet.distributions.transformed import Independent, Transformed
 from culet.distributions.line import Normal
 from culet.distributions.residual import Residual
+from culet.distributions.transformed import Independent, Transformed
 from culet.distributions.vectors import Reverse
 
 
@@ -61,9 +61,7 @@ def residual_flow(
 
     Its density is that of the map from data to noise, which is the forward one of the networks.
     """
-    return _flow(
-        key, dimensions, layers, lambda key: Invert(Residual(dimensions, width=width, depth=depth, key=key))
-    )
+    return _flow(key, dimensions, layers, lambda key: Invert(Residual(dimensions, width=width, depth=depth, key=key)))
 
 
 def _autoregressive(

@@ -6,7 +6,6 @@ entries of a triangle, Q = N (N - 1) / 2 of them below the diagonal.
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float

@@ -234,42 +234,6 @@ class LogLogistic(AboveZero):
         return self.scale * jnp.exp(logit(p) / self.concentration)
 
 
-class Frechet(AboveZero):
-    """Maxima of heavy-tailed draws: the distribution function is exp(-(x / scale)^-concentration)."""
-
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
-
-    def _log_density(self, x):
-        k, logs = self.concentration, jnp.log(x / self.scale)
-        return jnp.log(k / self.scale) - (1 + k) * logs - jnp.exp(-k * logs)
-
-    def _moment(self, order: int) -> Array:
-        exists = self.concentration > order
-        moment = jnp.exp(gammaln(1 - order / jnp.where(exists, self.concentration, order + 1)))
-        return jnp.where(exists, moment, jnp.inf)
-
-    def _mean(self):
-        return self.scale * self._moment(1)
-
-    def _variance(self):
-        first = jnp.where(self.concentration > 2, self._moment(1), 0)
-        return self.scale**2 * (self._moment(2) - first**2)
-
-    def _mode(self):
-        k = self.concentration
-        return self.scale * (k / (1 + k)) ** (1 / k)
-
-    def _entropy(self):
-        return 1 + EULER / self.concentration + EULER + jnp.log(self.scale / self.concentration)
-
-    def _cdf(self, x):
-        return jnp.exp(-((x / self.scale) ** -self.concentration))
-
-    def _icdf(self, p):
-        return self.scale * (-jnp.log(p)) ** (-1 / self.concentration)
-
-
 class InverseGaussian(AboveZero):
     """The time at which a Brownian motion with drift first reaches a level (Wald); `loc` is the mean."""
 

@@ -20,9 +20,9 @@ class Support(eqx.Module):
     @abstractmethod
     def _holds(self, value: Array) -> Array: ...
 
-    @abstractmethod
     def interior(self, value: Num[Array, "..."]) -> Float[Array, "..."] | float:
         """A point well inside the set, which broadcasts with `value` [*S, *E]."""
+        raise NotImplementedError(f"{type(self).__name__} does not say where its interior is")
 
     def contains(self, value: Num[ArrayLike, "..."]) -> Bool[Array, "..."]:
         """Which values [*S, *E] are in the set, as an array [*S]; a NaN is in none."""
@@ -164,6 +164,35 @@ class Point(Support):
     def interior(self, value):
         """The point."""
         return jnp.asarray(self.point, value.dtype)
+
+
+class Union(Support):
+    """What lies in at least one of a batch of sets, along their last axis; values have `event_ndims` axes."""
+
+    sets: Support
+    event_ndims: int = eqx.field(static=True)
+
+    def _holds(self, value):
+        return self.sets.contains(jnp.expand_dims(value, -1 - self.event_ndims)).any(-1)
+
+
+class Either(Support):
+    """What lies in at least one of two sets."""
+
+    first: Support
+    second: Support
+
+    def _holds(self, value):
+        return self.first.contains(value) | self.second.contains(value)
+
+
+class Everywhere(Support):
+    """Every value; of distributions that do not say more about where they live. `event_ndims` axes make one value."""
+
+    event_ndims: int = eqx.field(static=True, default=0)
+
+    def _holds(self, value):
+        return jnp.isfinite(value).all(tuple(range(-self.event_ndims, 0)))
 
 
 def _at_rank(array: Array, rank: int) -> Array:

@@ -7,10 +7,10 @@ Axis letters: none; parameters broadcast together into the batch.
 import math
 
 import jax.numpy as jnp
-from jax.scipy.special import expi, ndtr, ndtri
+from jax.scipy.special import expi, gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import parameter, positive
+from culet.distributions.arguments import check_order, parameter, positive
 from culet.distributions.family import Family
 from culet.distributions.numerics import EULER, HALF_LOG_TAU
 from culet.distributions.positive import AboveZero, FromZero
@@ -80,6 +80,42 @@ class Lomax(FromZero):
 
     def _icdf(self, p):
         return self.scale * jnp.expm1(-jnp.log1p(-p) / self.concentration)
+
+
+class Frechet(AboveZero):
+    """Maxima of heavy-tailed draws: the distribution function is exp(-(x / scale)^-concentration)."""
+
+    concentration: Float[Array, "..."] = parameter(positive)
+    scale: Float[Array, "..."] = parameter(positive)
+
+    def _log_density(self, x):
+        k, logs = self.concentration, jnp.log(x / self.scale)
+        return jnp.log(k / self.scale) - (1 + k) * logs - jnp.exp(-k * logs)
+
+    def _moment(self, order: int) -> Array:
+        exists = self.concentration > order
+        moment = jnp.exp(gammaln(1 - order / jnp.where(exists, self.concentration, order + 1)))
+        return jnp.where(exists, moment, jnp.inf)
+
+    def _mean(self):
+        return self.scale * self._moment(1)
+
+    def _variance(self):
+        first = jnp.where(self.concentration > 2, self._moment(1), 0)
+        return self.scale**2 * (self._moment(2) - first**2)
+
+    def _mode(self):
+        k = self.concentration
+        return self.scale * (k / (1 + k)) ** (1 / k)
+
+    def _entropy(self):
+        return 1 + EULER / self.concentration + EULER + jnp.log(self.scale / self.concentration)
+
+    def _cdf(self, x):
+        return jnp.exp(-((x / self.scale) ** -self.concentration))
+
+    def _icdf(self, p):
+        return self.scale * (-jnp.log(p)) ** (-1 / self.concentration)
 
 
 class Levy(AboveZero):
@@ -171,6 +207,9 @@ class LogUniform(Family):
 
     low: Float[Array, "..."] = parameter(positive)
     high: Float[Array, "..."] = parameter(positive)
+
+    def _check(self):
+        check_order(self, "low", "high")
 
     def _support(self):
         return Interval(self.low, self.high)

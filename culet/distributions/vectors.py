@@ -3,15 +3,14 @@
 Axis letters: D length of a vector, K parts of a whole, J = K - 1 numbers that say what they are.
 """
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from collections.abc import Sequence
 
 import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
-from culet.distributions.arguments import as_float
 from culet.distributions.bijector import Bijector
 
 SUM_TOLERANCE = 1e-4  # by which parts of a whole may miss 1
@@ -37,9 +36,7 @@ class StickBreaking(VectorBijector):
     Zeros give equal parts. The log det is that of the first K-1 parts, as in the density of a Dirichlet.
     """
 
-    def forward_and_log_det(
-        self, x: Float[Array, "... J"]
-    ) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
+    def forward_and_log_det(self, x: Float[Array, "... J"]) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
         """The parts."""
         logit = x - _equal_shares(x)
         taken, left = jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)
@@ -48,9 +45,7 @@ class StickBreaking(VectorBijector):
         y = jnp.exp(jnp.concatenate([taken, zero], -1) + rest)
         return y, jnp.sum(taken + left + rest[..., :-1], -1)
 
-    def inverse_and_log_det(
-        self, y: Float[Array, "... K"]
-    ) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
+    def inverse_and_log_det(self, y: Float[Array, "... K"]) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
         """The numbers; a log det of -inf where parts are negative or do not sum to 1."""
         safe, whole = _parts(y)
         log_rest = jnp.log(jnp.flip(jnp.cumsum(jnp.flip(safe, -1), -1), -1))  # summed from the end: nothing cancels
@@ -66,16 +61,12 @@ class CentredSoftmax(VectorBijector):
     The log det is that of the first K-1 parts, as in the density of a Dirichlet.
     """
 
-    def forward_and_log_det(
-        self, x: Float[Array, "... J"]
-    ) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
+    def forward_and_log_det(self, x: Float[Array, "... J"]) -> tuple[Float[Array, "... K"], Float[Array, "..."]]:
         """The parts."""
         log_y = jax.nn.log_softmax(jnp.concatenate([x, jnp.zeros_like(x[..., :1])], -1), -1)
         return jnp.exp(log_y), jnp.sum(log_y, -1)
 
-    def inverse_and_log_det(
-        self, y: Float[Array, "... K"]
-    ) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
+    def inverse_and_log_det(self, y: Float[Array, "... K"]) -> tuple[Float[Array, "... J"], Float[Array, "..."]]:
         """The numbers; a log det of -inf where parts are negative or do not sum to 1."""
         safe, whole = _parts(y)
         log_y = jnp.log(safe)
@@ -85,16 +76,12 @@ class CentredSoftmax(VectorBijector):
 class Ordered(VectorBijector):
     """Any vector to an ascending one: its first number stays, the others become the logarithms of the steps."""
 
-    def forward_and_log_det(
-        self, x: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The ascending numbers."""
         steps = jnp.concatenate([x[..., :1], jnp.exp(x[..., 1:])], -1)
         return jnp.cumsum(steps, -1), jnp.sum(x[..., 1:], -1)
 
-    def inverse_and_log_det(
-        self, y: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def inverse_and_log_det(self, y: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The vector; a log det of -inf where y does not ascend."""
         steps = y[..., 1:] - y[..., :-1]
         log_steps = jnp.log(jnp.where(steps > 0, steps, 1.0))
@@ -106,15 +93,11 @@ class Ordered(VectorBijector):
 class CumulativeSum(VectorBijector):
     """`y[d] = x[0] + ... + x[d]`."""
 
-    def forward_and_log_det(
-        self, x: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The sums; their log det is 0."""
         return jnp.cumsum(x, -1), jnp.zeros_like(x[..., 0])
 
-    def inverse_and_log_det(
-        self, y: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def inverse_and_log_det(self, y: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The differences."""
         return jnp.concatenate([y[..., :1], y[..., 1:] - y[..., :-1]], -1), jnp.zeros_like(y[..., 0])
 
@@ -142,15 +125,11 @@ class Permute(VectorBijector):
         if sorted(self.order) != list(range(len(self.order))):
             raise ValueError(f"An order holds each of 0, ..., {len(self.order) - 1} once; this one is {self.order}.")
 
-    def forward_and_log_det(
-        self, x: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The permuted vector; the log det is 0."""
         return x[..., np.array(self.order)], jnp.zeros_like(x[..., 0])
 
-    def inverse_and_log_det(
-        self, y: Float[Array, "... D"]
-    ) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
+    def inverse_and_log_det(self, y: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The vector as it was."""
         return y[..., np.argsort(self.order)], jnp.zeros_like(y[..., 0])
 

@@ -100,7 +100,7 @@ def _pixel_cnn(seed: int, scale: Scale, independent: bool = False) -> Found:
 
 
 def _factorised(seed: int, scale: Scale) -> Found:
-    """Bits per dimension of a table of the levels of each pixel: counts, smoothed as is best for the images kept back."""
+    """Bits per dimension of a table of the levels of each pixel, smoothed as is best for the images kept back."""
     images, held_out = _images(seed, scale)
     counts = (images[..., None] == np.arange(LEVELS)).sum(0)
     best = math.inf
@@ -199,7 +199,7 @@ def _bars(axes: Any, findings: Findings, names: Mapping[str, str], metric: str, 
 
 experiment = Experiment(
     slug="tf-distributions",
-    question="Do distributions and bijectors with a common protocol compose into deep generative models, and does a flow "
+    question="Do distributions and bijectors of one protocol compose into deep generative models, and does a flow "
     "score its own samples without inverting them?",
     metrics=(
         Metric(name="bits", unit="bits per dimension", better="lower"),
@@ -253,9 +253,10 @@ experiment = Experiment(
         ),
     },
     figure=_figure,
-    different="The paper has no measured claim; these are of its constructions. No cache: sample_and_log_prob returns both. "
-    "8 by 8 digits of 17 levels made of MNIST; at smoke scale without CULET_DATA, drawn strokes. The counts of independent "
-    "pixels are smoothed as is best for them on the very images that score them.",
+    different="The paper measures nothing; these are claims about what it says can be built. There is no cache: "
+    "sample_and_log_prob returns both. Digits of 8 by 8 pixels and 17 levels are made of MNIST; at smoke scale without "
+    "CULET_DATA, of drawn strokes. The table of independent pixels is smoothed as is best for it on the very images "
+    "that score it.",
     usage="flow = culet.distributions.masked_autoregressive_flow(key, 8)\n"
     "flow = culet.distributions.fit_to_data(flow, data)",
 )

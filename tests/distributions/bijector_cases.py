@@ -11,14 +11,29 @@ from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, 
 from culet.distributions.combinators import Blocks, Chain, Invert, Reshape
 from culet.distributions.coupling import Coupling
 from culet.distributions.elementwise import (
-    Affine, Exp, LeakyRelu, Log, Power, Scale, Shift, Sinh, SinhArcsinh,
+    Affine,
+    Exp,
+    LeakyRelu,
+    Log,
+    Power,
+    Scale,
+    Shift,
+    Sinh,
+    SinhArcsinh,
 )  # fmt: skip
 from culet.distributions.linear import Householder, LULinear, TriangularAffine
 from culet.distributions.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
 from culet.distributions.residual import Residual
 from culet.distributions.spline import RationalQuadraticSpline
 from culet.distributions.squashing import (
-    GumbelCDF, KumaraswamyCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh, WeibullCDF,
+    GumbelCDF,
+    KumaraswamyCDF,
+    NormalCDF,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    Tanh,
+    WeibullCDF,
 )  # fmt: skip
 from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, Reverse, StickBreaking
 

@@ -13,7 +13,9 @@ from tests.distributions.bijector_cases import trained
 def test_an_output_depends_on_all_inputs_before_it_and_on_no_other(dimensions, width, depth):
     network = trained(MaskedNetwork(dimensions, 2, width, depth, key=jax.random.key(1)))
     x = jnp.linspace(-1.0, 1.0, dimensions)
-    wide = jax.tree.map(lambda leaf: jnp.abs(leaf) + 0.1 if leaf.dtype == jnp.float32 else leaf, network)  # no dead relu
+    wide = jax.tree.map(
+        lambda leaf: jnp.abs(leaf) + 0.1 if leaf.dtype == jnp.float32 else leaf, network
+    )  # no dead relu
     jacobian = np.abs(jax.jit(jax.jacfwd(wide))(jnp.abs(x) + 1)).sum(1)
     np.testing.assert_array_equal(jacobian != 0, np.tri(dimensions, k=-1, dtype=bool))
 
@@ -21,7 +23,10 @@ def test_an_output_depends_on_all_inputs_before_it_and_on_no_other(dimensions, w
 def test_the_forward_map_is_the_loop_over_numbers():
     flow = trained(MaskedAutoregressive(4, AffineMap(), width=8, depth=1, key=jax.random.key(0)))
     x = np.array([0.3, -1.2, 0.8, 0.1])
-    layers = [[np.asarray(part, np.float64) for part in (layer.weight, layer.bias, layer.mask)] for layer in flow.network.layers]
+    layers = [
+        [np.asarray(part, np.float64) for part in (layer.weight, layer.bias, layer.mask)]
+        for layer in flow.network.layers
+    ]
     y = np.zeros(4)
     for d in range(4):
         values = y

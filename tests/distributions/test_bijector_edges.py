@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from culet.distributions.autoregressive import AffineMap
 from culet.distributions.combinators import Blocks, Chain, Invert, Reshape
 from culet.distributions.coupling import Coupling
-from culet.distributions.autoregressive import AffineMap
 from culet.distributions.elementwise import Affine, Exp, Power
 from culet.distributions.linear import LULinear, TriangularAffine
 from culet.distributions.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix

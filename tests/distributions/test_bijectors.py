@@ -1,7 +1,7 @@
 """Every bijector: round trips, log dets against the Jacobian, batches, gradients."""
 
-import inspect
 import importlib
+import inspect
 import pkgutil
 
 import equinox as eqx

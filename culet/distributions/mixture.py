@@ -1,0 +1,149 @@
+"""Mixtures: of components of one family, and with more zeros than a distribution has.
+
+Axis letters: S shape, B batch, E event, K components.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, Num
+
+from culet.distributions.arguments import log_weights, parameter, real
+from culet.distributions.distribution import Distribution
+from culet.distributions.numerics import softplus
+from culet.distributions.supports import Either, Point, Support, Union
+
+
+class Mixture(Distribution):
+    """A draw from one of K components, chosen with probabilities softmax(logits [*B, K]).
+
+    The components are the last batch axis of `components`: `Mixture(logits, Normal(means, scales))`.
+
+    Raises:
+        ValueError: the last batch axis of the components is not as long as the logits.
+    """
+
+    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
+    components: Distribution
+
+    def _check(self):
+        batch = self.components.batch_shape
+        if batch[-1:] != self.logits.shape[-1:]:
+            raise ValueError(f"Mixture: {self.logits.shape[-1]} logits for components with batch shape {batch}")
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """That of logits and components without their last axis."""
+        return jnp.broadcast_shapes(self.logits.shape[:-1], self.components.batch_shape[:-1])
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """That of the components."""
+        return self.components.event_shape
+
+    @property
+    def support(self) -> Support:
+        """What lies in the support of a component."""
+        return Union(self.components.support, len(self.event_shape))
+
+    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
+        """Draws [*S, *B, *E]; differentiable in the parameters of the components, not in the logits."""
+        choice_key, value_key = jax.random.split(key)
+        whole = shape + self.batch_shape
+        missing = len(self.batch_shape) - len(self.components.batch_shape) + 1
+        draws = self.components.sample(value_key, shape + self.batch_shape[:missing])
+        event = self.event_shape
+        draws = jnp.broadcast_to(draws, (*whole, self.logits.shape[-1], *event))
+        logits = jnp.broadcast_to(self.logits, whole + self.logits.shape[-1:])
+        choice = jax.random.categorical(choice_key, logits).reshape(whole + (1,) * (1 + len(event)))
+        return jnp.take_along_axis(draws, choice, len(whole)).squeeze(len(whole))
+
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """The log of the weighted sum of the densities at `value` [*S, *B, *E]: an array [*S, *B], in nats."""
+        scores = self.components.log_prob(self._beside_components(value))
+        joint = scores + self._log_weights(scores.ndim)
+        somewhere = (joint > -jnp.inf).any(-1, keepdims=True)
+        total = jax.nn.logsumexp(jnp.where(somewhere, joint, 0), -1)
+        outside = jnp.where(jnp.isnan(joint).any(-1), jnp.nan, -jnp.inf).astype(total.dtype)
+        return jnp.where(somewhere[..., 0], total, outside)
+
+    def mean(self) -> Float[Array, "..."]:
+        """The weighted mean of those of the components [*B, *E]."""
+        return self._weighted(self.components.mean())
+
+    def variance(self) -> Float[Array, "..."]:
+        """That within the components and that between them [*B, *E]."""
+        means, axis = self.components.mean(), -1 - len(self.event_shape)
+        gaps = means - jnp.expand_dims(self.mean(), axis)
+        return self._weighted(self.components.variance() + gaps**2)
+
+    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """The weighted sum of those of the components [*S, *B]."""
+        below = self.components.cdf(self._beside_components(value))
+        return (below * jnp.exp(self._log_weights(below.ndim))).sum(-1)
+
+    def _beside_components(self, value: Num[Array, "..."]) -> Array:
+        return jnp.expand_dims(jnp.asarray(value), -1 - len(self.event_shape))
+
+    def _log_weights(self, rank: int) -> Array:
+        logs = jax.nn.log_softmax(self.logits)
+        return logs.reshape((1,) * (rank - logs.ndim) + logs.shape)
+
+    def _weighted(self, values: Array) -> Array:
+        event_ndims = len(self.event_shape)
+        weights = jnp.exp(self._log_weights(max(values.ndim - event_ndims, self.logits.ndim)))
+        weights = weights.reshape(weights.shape + (1,) * event_ndims)
+        values = values.reshape((1,) * (weights.ndim - values.ndim) + values.shape)
+        return (weights * values).sum(-1 - event_ndims)
+
+
+class ZeroInflated(Distribution):
+    """0 with probability sigmoid(logits), else a draw of `base`, a distribution of counts."""
+
+    base: Distribution
+    logits: Float[Array, "..."] = parameter(real)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """That of base and logits together."""
+        return jnp.broadcast_shapes(self.base.batch_shape, self.logits.shape)
+
+    @property
+    def support(self) -> Support:
+        """That of the base, and 0."""
+        return Either(self.base.support, Point(0.0))
+
+    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
+        """Draws [*S, *B]."""
+        zero_key, value_key = jax.random.split(key)
+        missing = len(self.batch_shape) - len(self.base.batch_shape)
+        draws = self.base.sample(value_key, shape + self.batch_shape[:missing])
+        draws = jnp.broadcast_to(draws, shape + self.batch_shape)
+        chance = jnp.broadcast_to(jax.nn.sigmoid(self.logits), draws.shape)
+        return jnp.where(jax.random.bernoulli(zero_key, chance), 0, draws)
+
+    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+        """The log mass of `value` [*S, *B], in nats."""
+        value = jnp.asarray(value)
+        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        logits = jnp.broadcast_to(self.logits, shape)
+        counted = jnp.broadcast_to(self.base.log_prob(value), shape) - softplus(logits)
+        reachable = counted > -jnp.inf
+        both = jnp.logaddexp(jnp.where(reachable, counted, 0), -softplus(-logits))
+        at_zero = jnp.where(reachable, both, -softplus(-logits))
+        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, counted)
+
+    def mean(self) -> Float[Array, "..."]:
+        """The expectation [*B]."""
+        mean, kept = self._moment(self.base.mean())
+        return kept * mean
+
+    def variance(self) -> Float[Array, "..."]:
+        """The variance [*B]."""
+        mean, kept = self._moment(self.base.mean())
+        variance, _ = self._moment(self.base.variance())
+        return kept * (variance + (1 - kept) * mean**2)
+
+    def _moment(self, value: Array) -> tuple[Array, Array]:
+        """A moment of the base and the probability of a draw of the base, of the whole batch."""
+        shape = self.batch_shape
+        return jnp.broadcast_to(value, shape), jnp.broadcast_to(jax.nn.sigmoid(-self.logits), shape)
