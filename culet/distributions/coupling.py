@@ -17,8 +17,8 @@ class Coupling(VectorBijector):
     """The first `kept` numbers stay; a network of them gives the parameters of the maps of the others.
 
     Both directions take one pass. With `AffineMap` this is the layer of RealNVP (Dinh and others, 2017, section 3),
-    with `SplineMap` that of neural spline flows (Durkan and others, 2019); with `ShiftMap`, two in a row with the halves
-    exchanged are the block of a reversible residual network (Gomez and others, 2017, section 3).
+    with `SplineMap` that of neural spline flows (Durkan and others, 2019); with `ShiftMap`, two in a row with the
+    halves exchanged are the block of a reversible residual network (Gomez and others, 2017, section 3).
     """
 
     network: eqx.nn.MLP

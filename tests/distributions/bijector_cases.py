@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, ShiftMap, SplineMap
+from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, ShiftMap
 from culet.distributions.combinators import Blocks, Chain, Invert, Reshape
 from culet.distributions.coupling import Coupling
 from culet.distributions.elementwise import (
@@ -143,10 +143,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "Blocks": lambda: Case(Blocks([Exp(), Ordered(), Shift(1.0)], (2, 3, 1)), normal(6)),
     "Reshape": lambda: Case(Reshape((6,), (2, 3)), normal(6)),
     "MaskedAutoregressive": lambda: Case(autoregressive(AffineMap()), normal(4)),
-    "MaskedAutoregressive, spline": lambda: Case(autoregressive(SplineMap(4, 3.0)), normal(4)),
     "IAF": lambda: Case(Invert(autoregressive(AffineMap())), normal(4)),
     "Coupling": lambda: Case(coupling(AffineMap()), normal(5)),
-    "Coupling, spline": lambda: Case(coupling(SplineMap(4, 3.0)), normal(5)),
     "Coupling, shift": lambda: Case(coupling(ShiftMap()), normal(5)),
     "Residual": lambda: Case(trained(Residual(5, width=12, depth=2, key=key())), normal(5)),
 }  # fmt: skip
