@@ -8,7 +8,7 @@ import functools
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,8 +17,6 @@ from jaxtyping import Array, Float, Key, Num
 
 from culet.distributions.arguments import check, event_ndims_of, parameters_of
 from culet.distributions.supports import Support
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class _Compiled:
@@ -33,12 +31,12 @@ class _Compiled:
         return self.call if instance is None else jax.tree_util.Partial(self.call, instance)
 
 
-def compiled(method: Method) -> Method:
+def compiled(method: Callable[..., Any]) -> Any:
     """`method` under `jax.jit`, with `shape` static: an eager call is one dispatch, and a trace reads it only once.
 
     For methods of distributions whose fields are all arrays.
     """
-    return cast(Method, _Compiled(method))
+    return _Compiled(method)
 
 
 class Distribution(eqx.Module):

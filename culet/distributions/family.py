@@ -5,7 +5,6 @@ Axis letters: S shape, B batch, E event.
 """
 
 from abc import abstractmethod
-from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -125,10 +124,10 @@ class Family(Distribution):
     def _whole(self, value: Array) -> Array:
         return jnp.broadcast_to(value, (*self.batch_shape, *self.event_shape))
 
-    def _aligned(self) -> Self:
+    def _aligned(self) -> "Family":
         return self.at_rank(len(self.batch_shape))
 
-    def at_rank(self, rank: int) -> Self:
+    def at_rank(self, rank: int) -> "Family":
         """The same with `rank` batch axes on all parameters that have any, for arithmetic without rank promotion."""
         leaves, structure = jax.tree.flatten(self)
         event_ndims = [event_ndims_of(spec) for spec in parameters_of(type(self)).values()]
@@ -138,7 +137,7 @@ class Family(Distribution):
         ]
         return jax.tree.unflatten(structure, aligned)
 
-    def _meet(self, value: Array) -> tuple[Array, Self, tuple[int, ...]]:
+    def _meet(self, value: Array) -> tuple[Array, "Family", tuple[int, ...]]:
         """`value` as floats and `self`, of equal rank, and the batch shape of the two together."""
         value = jnp.asarray(value)
         if not jnp.issubdtype(value.dtype, jnp.floating):
