@@ -57,7 +57,7 @@ def ours(flow: Any, rows: np.ndarray, steps: int, seed: int = 0) -> Any:
 
 
 def their_trainer(epochs: int) -> Callable[[Any, np.ndarray, int], Any]:
-    """Flowjax's own loop, never stopped early; one row is what it wants to validate on, all others are to learn from."""
+    """Flowjax's own loop, never stopped early; it learns from all rows but one, which it wants to validate on."""
     from flowjax.train import fit_to_data as fit
     from flowjax.train.losses import MaximumLikelihoodLoss
 

@@ -51,7 +51,8 @@ class SplineMap(eqx.Module):
 
     def __call__(self, parameters: Float[Array, "... P"]) -> Bijector:
         """The spline; the identity where the parameters are 0."""
-        return RationalQuadraticSpline(*jnp.split(parameters, (self.bins, 2 * self.bins), -1), self.bound)
+        widths, heights, slopes = jnp.split(parameters, (self.bins, 2 * self.bins), -1)
+        return RationalQuadraticSpline(widths, heights, slopes, self.bound)
 
 
 NumberMap = ShiftMap | AffineMap | SplineMap
@@ -139,5 +140,5 @@ class MaskedAutoregressive(VectorBijector):
 def _normal(key: Key[Array, ""], shapes: list[tuple[int, ...]], scales: list[float]) -> list[Array]:
     """Matrices of normal numbers with the standard deviations `scales`, drawn at once: one compilation, not many."""
     sizes = [math.prod(shape) for shape in shapes]
-    numbers = jax.random.normal(key, (sum(sizes),)) * np.repeat(np.float32(scales), sizes)
+    numbers = jax.random.normal(key, (sum(sizes),)) * np.repeat(np.array(scales, np.float32), sizes)
     return [part.reshape(shape) for part, shape in zip(jax.lax.split(numbers, sizes), shapes, strict=True)]

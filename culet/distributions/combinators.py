@@ -1,5 +1,6 @@
 """Bijectors made of bijectors, and reshaping."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -179,7 +180,8 @@ def _cut(x: Float[Array, "..."], sizes: Sequence[int]) -> list[Float[Array, "...
 def _joined(pieces: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     values = jnp.concatenate([value for value, _ in pieces], -1)
     # A log det with as many axes as its piece is one per number.
-    return values, sum(jnp.sum(det, -1) if det.ndim == values.ndim else det for _, det in pieces)
+    dets = [jnp.sum(det, -1) if det.ndim == values.ndim else det for _, det in pieces]
+    return values, functools.reduce(jnp.add, dets)
 
 
 def _length(bijector: Bijector, size: int) -> int:

@@ -162,7 +162,7 @@ def _digits(folder: str | None) -> np.ndarray:
 def _strokes(generator: np.random.Generator, count: int) -> np.ndarray:
     """Figures of two thick strokes, in place of digits."""
     ends = generator.uniform(1, SIDE - 2, (count, 2, 2, 2, 1, 1))
-    grid = np.stack(np.mgrid[:SIDE, :SIDE].astype(float))
+    grid = np.indices((SIDE, SIDE)).astype(float)
     start, stop = ends[:, :, 0], ends[:, :, 1]
     along = ((grid - start) * (stop - start)).sum(2, keepdims=True) / ((stop - start) ** 2).sum(2, keepdims=True)
     nearest = start + np.clip(along, 0, 1) * (stop - start)

@@ -92,7 +92,8 @@ def key() -> jax.Array:
 
 
 def spline() -> RationalQuadraticSpline:
-    return RationalQuadraticSpline(*(jnp.asarray(normal(5, size)) for size in (6, 6, 5)), 2.0)
+    widths, heights, slopes = (jnp.asarray(normal(5, size)) for size in (6, 6, 5))
+    return RationalQuadraticSpline(widths, heights, slopes, 2.0)
 
 
 def autoregressive(number_map: Any) -> MaskedAutoregressive:

@@ -1,5 +1,7 @@
 """Flows: densities that integrate to 1, samples scored as they are drawn, without an inversion."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from culet.distributions import (
 )
 from tests.distributions.bijector_cases import trained
 
-SIZE = {"layers": 2, "width": 8, "depth": 1}
+SIZE: dict[str, Any] = {"layers": 2, "width": 8, "depth": 1}
 FLOWS = {
     "MAF": lambda key: masked_autoregressive_flow(key, 2, **SIZE),
     "IAF": lambda key: inverse_autoregressive_flow(key, 2, **SIZE),
