@@ -1,0 +1,81 @@
+"""Flows: standard normal vectors sent through a chain of learnt bijectors.
+
+Axis letters: D length of a vector.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, NumberMap
+from culet.distributions.bijector import Bijector
+from culet.distributions.combinators import Chain, Invert
+from culet.distributions.coupling import Coupling
+from culet.distributions.line import Normal
+from culet.distributions.residual import Residual
+from culet.distributions.transformed import Independent, Transformed
+from culet.distributions.vectors import Reverse
+
+
+def masked_autoregressive_flow(
+    key: Key[Array, ""], dimensions: int, *,
+    layers: int = 4, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
+) -> Transformed:  # fmt: skip
+    """Density in one pass per layer, samples in D passes (Papamakarios and others, 2017): for fitting to data."""
+    return _flow(key, dimensions, layers, _autoregressive(dimensions, number_map, width, depth))
+
+
+def inverse_autoregressive_flow(
+    key: Key[Array, ""], dimensions: int, *,
+    layers: int = 4, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
+) -> Transformed:  # fmt: skip
+    """Samples with their densities in one pass per layer, densities of others in D (Kingma and others, 2016).
+
+    For fitting to a density.
+    """
+    layer = _autoregressive(dimensions, number_map, width, depth)
+    return _flow(key, dimensions, layers, lambda key: Invert(layer(key)))
+
+
+def coupling_flow(
+    key: Key[Array, ""], dimensions: int, *,
+    layers: int = 8, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
+) -> Transformed:  # fmt: skip
+    """One pass per layer both ways: RealNVP (Dinh and others, 2017), or with a `SplineMap` a neural spline flow.
+
+    With a `ShiftMap` it is a reversible residual network (Gomez and others, 2017), which keeps volumes. Raises
+    `ValueError` below 2 dimensions.
+    """
+    kept = dimensions // 2
+    return _flow(
+        key, dimensions, layers, lambda key: Coupling(dimensions, kept, number_map, width=width, depth=depth, key=key)
+    )
+
+
+def residual_flow(
+    key: Key[Array, ""], dimensions: int, *, layers: int = 4, width: int = 64, depth: int = 2
+) -> Transformed:
+    """Of invertible residual networks (Behrmann and others, 2019), with exact log dets.
+
+    Its density is that of the map from data to noise, which is the forward one of the networks.
+    """
+    return _flow(key, dimensions, layers, lambda key: Invert(Residual(dimensions, width=width, depth=depth, key=key)))
+
+
+def _autoregressive(
+    dimensions: int, number_map: NumberMap, width: int, depth: int
+) -> Callable[[Key[Array, ""]], Bijector]:
+    return lambda key: MaskedAutoregressive(dimensions, number_map, width=width, depth=depth, key=key)
+
+
+def _flow(
+    key: Key[Array, ""], dimensions: int, layers: int, layer: Callable[[Key[Array, ""]], Bijector]
+) -> Transformed:
+    """Layers with the order of the numbers turned round between them."""
+    parts: list[Bijector] = []
+    for layer_key in jax.random.split(key, layers):
+        parts += [layer(layer_key), Reverse()]
+    base = Independent(Normal(jnp.zeros(dimensions), jnp.ones(dimensions)), 1)
+    return Transformed(base, Chain(parts[:-1]))
