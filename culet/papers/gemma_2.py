@@ -7,8 +7,6 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ def _config(scale: Scale, width: int, layers: int) -> "DecoderConfig":
     from culet.lm import scaled
     from culet.papers.language import VOCABULARY
 
-    if scale == "smoke":
-        width, layers = width // 4, 2
+    if scale == "smoke":  # one shape for all, so that little is compiled
+        width, layers = 16, 2
     return scaled("gemma-2-2b", layers=layers, width=width, vocabulary=VOCABULARY[scale], window=64, context=128)
 
 
@@ -74,29 +72,16 @@ def _reference(seed: int, scale: Scale) -> dict[str, Any]:
 
 
 def _measured(model: "Decoder", scale: Scale) -> dict[str, Any]:
-    from culet.papers.language import parameters, stream_rows, streams, token_losses
+    from culet.papers.language import curve, parameters, stream_rows, streams, token_losses
 
     losses = token_losses(model, stream_rows(streams(scale)[1], _course(scale).length))
-    return {"held_out_loss": losses.mean(), "by_place": losses.mean(axis=0), "parameters": parameters(model)}
+    return {"held_out_loss": losses.mean(), "parameters": parameters(model), **curve(losses, bins=16)}
 
 
 def _figure(findings: Findings) -> "Figure":
-    """Loss over the place in the row: how much context is worth to each."""
-    from matplotlib.figure import Figure
+    from culet.papers.language import place_figure
 
-    from culet.core.plot import COLOURS
-
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    axes: Any = figure.add_subplot()
-    for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
-        size = int(found["parameters"][0])
-        bins = found["by_place"].reshape(len(found["by_place"]), 16, -1).mean(axis=2)  # [N, 16]
-        axes.plot(np.arange(16) * (found["by_place"].shape[1] // 16), bins.T, color=colour, alpha=0.5)
-        axes.plot([], [], color=colour, label=f"{name} ({size:,} parameters): {found['held_out_loss'].mean():.3f}")
-    axes.set(xlabel="place in the row", ylabel="held-out loss, nats per token")
-    axes.set_title("Equal tokens: taught by a larger model, or by the text alone", loc="left", fontsize=12)
-    axes.legend(frameon=False)
-    return figure
+    return place_figure(findings, "Equal tokens: taught by a larger model, or by the text alone")
 
 
 experiment = Experiment(
@@ -127,8 +112,8 @@ experiment = Experiment(
         STUDENT: Arm(what="learns from a teacher that was never trained", run=_arm(lambda s: _teacher(s, False)))
     },
     figure=_figure,
-    different="The paper distils 2B and 9B models on trillions of tokens, 50 times what is optimal for their size. Here "
-    "the text is Python's own documentation, read less than once, the student has a fifth of a million parameters and "
+    different="The paper distils 2B and 9B models on trillions of tokens, 50 times what is optimal for them. Here "
+    "the text is Python's own documentation, read less than once, the student has a fifth of a million parameters, and "
     "one teacher serves all seeds. Student and twin spend equal tokens, not equal arithmetic: the teacher's forward "
     "passes and training come on top, as in the paper.",
     usage="culet distil TEACHER TEXTS --preset gemma-2-2b --scaled layers=4,width=64 --out STUDENT",

@@ -6,7 +6,7 @@ Axis letters: N rows, T tokens in a row, S tokens of a text.
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -15,10 +15,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from culet.core import Batches, TrainState, adamw, fit, training_step, warmup_cosine
-from culet.core.experiment import Scale
+from culet.core.experiment import Findings, Scale
+from culet.core.plot import COLOURS
 from culet.lm import Decoder, train_tokenizer
 from culet.lm.corpus import Document, documents
 from culet.lm.losses import Pupil, from_teacher, next_token
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VOCABULARY = {"smoke": 512, "laptop": 1024}
 Rows = Mapping[str, np.ndarray]
@@ -106,6 +110,45 @@ def token_losses(model: Decoder, rows: Rows) -> Float[np.ndarray, "N T"]:
 def _losses(model: Decoder, inputs: Int[Array, "T"], targets: Int[Array, "T"]) -> Float[Array, "T"]:
     log_probabilities = jax.nn.log_softmax(model(inputs))
     return -jnp.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]
+
+
+def curve(losses: Float[np.ndarray, "N T"], bins: int = 32) -> dict[str, np.ndarray]:
+    """Mean loss over the place in the row, in bins of equal width, for `place_figure`."""
+    width = losses.shape[1] // bins
+    by_place = losses.mean(axis=0).reshape(bins, width).mean(axis=1)
+    return {"places": (np.arange(bins) + 0.5) * width, "loss_by_place": by_place}
+
+
+def beyond_training(model: Decoder, tokens: Int[np.ndarray, "S"], length: int) -> dict[str, Any]:
+    """The loss on a text whose rows are eight times as long as those of the training, `length`.
+
+    `beyond_loss` is that of tokens from four to eight times `length` away from the start, `inside_loss` that of the
+    same tokens with at most `length` tokens of context: the second halves of rows of `length`, so that none has less
+    than half of it. `loss_by_place` is a curve over the long rows.
+    """
+    rows = stream_rows(tokens, 8 * length)
+    long = token_losses(model, rows)
+    short = token_losses(model, stream_rows(tokens[: long.size + 1], length))
+    beyond, inside = (found.reshape(-1, 8, length)[:, 4:, length // 2 :] for found in (long, short))
+    return {"inside_loss": inside.mean(), "beyond_loss": beyond.mean(), **curve(long)}
+
+
+def place_figure(findings: Findings, title: str, trained: int | None = None) -> "Figure":
+    """The curves of `curve`, a thin line for each seed, with a mark at the length of the training rows."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    axes: Any = figure.add_subplot()
+    for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
+        axes.plot(found["places"][0], found["loss_by_place"].T, color=colour, alpha=0.35, linewidth=1)
+        axes.plot(found["places"][0], found["loss_by_place"].mean(axis=0), color=colour, label=name)
+    if trained is not None:
+        axes.axvline(trained, color="#999999", linestyle="--", linewidth=1, label="length of the training rows")
+    axes.set(xlabel="tokens before this one", ylabel="held-out loss, nats per token")
+    axes.set_title(title, loc="left", fontsize=12)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
 
 
 def parameters(model: Decoder) -> int:
