@@ -46,7 +46,8 @@ def run_experiment(
     if seeds < 1:
         raise ValueError(f"an experiment needs at least one seed, not {seeds}")
     arms, broken = _arms(experiment, control)
-    findings, seconds = _find(experiment, arms, broken, seeds, scale, folder / "calls", progress)
+    with _quick_compilation(scale == "smoke"):
+        findings, seconds = _find(experiment, arms, broken, seeds, scale, folder / "calls", progress)
     claims = [_judge(claim, findings, seeds) for claim in experiment.claims]
     name = "control" if control else "result"
     picture = "control.png" if control else "figure.png"
@@ -109,6 +110,19 @@ def _find(
             findings[name] = {key: np.concatenate([part[key] for part, _ in parts]) for key in parts[0][0]}
             _check_budgets(experiment, arms, findings)
     return findings, seconds
+
+
+@contextlib.contextmanager
+def _quick_compilation(wanted: bool) -> Iterator[None]:
+    """At smoke scale compilation is what takes long; without most optimisations it takes half the time."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", wanted or before)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _call(name: str, arm: Arm, seeds: Sequence[int], scale: Scale, file: Path) -> tuple[dict[str, np.ndarray], float]:

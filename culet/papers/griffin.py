@@ -4,7 +4,7 @@ Axis letters: N seeds.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,11 @@ from culet.core.experiment import Arm, Claim, Experiment, Findings, Measurements
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from culet.lm import Decoder, DecoderConfig
+    from culet.lm import DecoderConfig
     from culet.papers.language import Course
 
 GRIFFIN, ROPE, NOPE = "Griffin", "global attention, RoPE", "global attention, no positions"
 CONTEXTS: Mapping[Scale, tuple[int, int]] = {"smoke": (64, 64), "laptop": (1024, 16 * 1024)}
-WRITTEN = 64  # tokens per timing
 REPEATS: Mapping[Scale, int] = {"smoke": 1, "laptop": 25}
 
 
@@ -37,7 +36,7 @@ def _config(scale: Scale, pattern: str, rope_fraction: float = 0.5) -> "DecoderC
     from culet.papers.language import VOCABULARY
 
     small = scale == "smoke"
-    width, layers = (16, 2) if small else (96, 3)
+    width, layers = (16, min(2, len(pattern))) if small else (96, 3)
     base = scaled(
         "griffin-100m", layers=layers, width=width, heads=2, vocabulary=VOCABULARY[scale], window=8 if small else 64
     )
@@ -51,13 +50,20 @@ def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         import jax
 
-        from culet.papers.language import beyond_training, learn, parameters, stream_rows, streams
+        from culet.papers.language import (
+            beyond_training,
+            learn,
+            parameters,
+            seconds_per_token,
+            stream_rows,
+            streams,
+        )
 
         training, held_out = streams(scale)
         course = _course(scale)
         model = _config(scale, pattern, rope_fraction).init(jax.random.key(seed))
         model = learn(model, stream_rows(training, course.length), course, seed)
-        short, long = _seconds_per_token(model, CONTEXTS[scale], REPEATS[scale])
+        short, long = seconds_per_token(model, CONTEXTS[scale], REPEATS[scale])
         return {
             "budget": course.tokens,
             "parameters": parameters(model),
@@ -67,37 +73,6 @@ def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
         }
 
     return one_by_one(run)
-
-
-def _seconds_per_token(model: "Decoder", contexts: Sequence[int], repeats: int) -> list[float]:
-    """Of writing after that many tokens, by turns, the least of the repeats; states are as large as if these were read.
-
-    What stands in a state does not change what it costs to use it.
-    """
-    import time
-
-    import equinox as eqx
-    import jax
-    import jax.numpy as jnp
-
-    @eqx.filter_jit
-    def write(model: Any, states: Any, at: Any) -> Any:
-        def one(carry: Any, _: None) -> Any:
-            states, token, at = carry
-            hidden, states = model.extend(token[None], at[None], states, at)
-            return (states, jnp.argmax(model.logits(hidden)[0]).astype(jnp.int32), at + 1), None
-
-        return jax.lax.scan(one, (states, jnp.int32(0), at), None, length=WRITTEN)[0][1]
-
-    least = [np.inf] * len(contexts)
-    states = [model.init_states(context + WRITTEN, 1) for context in contexts]
-    for turn in range(-1, repeats):  # the first compiles
-        for i, context in enumerate(contexts):
-            begun = time.perf_counter()
-            jax.block_until_ready(write(model, states[i], jnp.int32(context)))
-            if turn >= 0:
-                least[i] = min(least[i], (time.perf_counter() - begun) / WRITTEN)
-    return least
 
 
 def _figure(findings: Findings) -> "Figure":

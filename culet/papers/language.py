@@ -5,7 +5,8 @@ Axis letters: N rows, T tokens in a row, S tokens of a text.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VOCABULARY = {"smoke": 512, "laptop": 1024}
+WRITTEN = 64  # tokens in one timing
 Rows = Mapping[str, np.ndarray]
 
 
@@ -134,6 +136,34 @@ def beyond_training(model: Decoder, tokens: Int[np.ndarray, "S"], length: int) -
     short = token_losses(model, {**rows, "positions": rows["positions"] % length})  # as rows of `length`
     beyond, inside = (found.reshape(-1, 8, length)[:, 4:, length // 2 :] for found in (long, short))
     return {"inside_loss": inside.mean(), "beyond_loss": beyond.mean(), **curve(long)}
+
+
+def seconds_per_token(model: Decoder, contexts: Sequence[int], repeats: int) -> list[float]:
+    """Of writing after that many tokens: the least of the repeats, which go by turns.
+
+    States are as large as if so many tokens had been read; what stands in them does not change what they cost.
+    """
+    least = [float("inf")] * len(contexts)
+    states = [model.init_states(context + WRITTEN, 1) for context in contexts]
+    for turn in range(-1, repeats):  # the first compiles
+        for i, context in enumerate(contexts):
+            begun = time.perf_counter()
+            jax.block_until_ready(_write(model, states[i], jnp.int32(context)))
+            if turn >= 0:
+                least[i] = min(least[i], (time.perf_counter() - begun) / WRITTEN)
+    return least
+
+
+@eqx.filter_jit
+def _write(model: Decoder, states: Any, at: Int[Array, ""]) -> Int[Array, ""]:
+    """Writes `WRITTEN` tokens, each the likeliest, and returns the last."""
+
+    def one(carry: Any, _: None) -> Any:
+        states, token, at = carry
+        hidden, states = model.extend(token[None], at[None], states, at)
+        return (states, jnp.argmax(model.logits(hidden)[0]).astype(jnp.int32), at + 1), None
+
+    return jax.lax.scan(one, (states, jnp.int32(0), at), None, length=WRITTEN)[0][1]
 
 
 def place_figure(findings: Findings, title: str, trained: int | None = None) -> "Figure":

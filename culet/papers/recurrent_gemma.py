@@ -32,7 +32,7 @@ def _config(scale: Scale, preset: str, pattern: str) -> "DecoderConfig":
     from culet.papers.language import VOCABULARY
 
     small = scale == "smoke"
-    width, layers = (16, 2) if small else (96, 3)
+    width, layers = (16, min(2, len(pattern))) if small else (96, 3)
     hidden = 3 * width + (round(2 * width / 9) if pattern == "G" else 0)
     config = scaled(
         preset, layers=layers, width=width, heads=2, kv_heads=1, hidden=hidden, vocabulary=VOCABULARY[scale],

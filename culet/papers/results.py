@@ -74,8 +74,10 @@ def number(value: float | int) -> str:
 
 
 def spread(found: dict[str, Any]) -> str:
-    """A mean with its interval."""
+    """A mean with its interval, unless all seeds agree."""
     if found["interval"] is None:
         return f"{number(found['mean'])} (one seed)"
     low, high = found["interval"]
+    if low == high:
+        return number(found["mean"])
     return f"{number(found['mean'])} [{number(low)}, {number(high)}]"

@@ -130,7 +130,7 @@ def test_kept_results_show_in_systems_and_gallery(cli, experiment, tmp_path):
     assert rows["gemma-2"]["picture"] == str(results / "gemma-2" / "figure.png")
     assert rows["gemma-2"]["claims"][0]["mean"] == pytest.approx(0.5)
     told = cli("systems", "--results", results).out
-    assert "0.5 [0.5, 0.5]" in " ".join(told.split()) or "reproduced" in told
+    assert "reproduced" in told and "0.5" in told
     done = cli("gallery", "--out", "pages", "--results", results)
     assert done.out.strip() == "pages/index.html: 1 systems with results"
     assert (tmp_path / "pages" / "gemma-2" / "a tone.wav").read_bytes() == b"RIFF"
