@@ -1,4 +1,4 @@
-"""Users' text files: finding them, gzipped or not, and reading text and JSON lines with errors that name file and line."""
+"""Users' text files, gzipped or not: finding them, reading text and JSON lines, errors that name file and line."""
 
 import gzip
 import json

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from culet.inference.fitting import Fitting
     from culet.inference.held_out import document_completion
     from culet.inference.svi import Conjugate, robbins_monro, update
+    from culet.inference.topic_folder import load_topics, save_topics
     from culet.inference.topic_models import HDP, LDA, SparseLDA
 
 _HOME = {
@@ -19,6 +20,7 @@ _HOME = {
     "fitting": ("Fitting",),
     "held_out": ("document_completion",),
     "svi": ("Conjugate", "robbins_monro", "update"),
+    "topic_folder": ("load_topics", "save_topics"),
     "topic_models": ("HDP", "LDA", "SparseLDA"),
 }
 
@@ -31,9 +33,11 @@ __all__ = [
     "SparseLDA",
     "count_words",
     "document_completion",
+    "load_topics",
     "python_sources",
     "read_corpus",
     "robbins_monro",
+    "save_topics",
     "update",
 ]
 

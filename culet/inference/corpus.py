@@ -22,135 +22,16 @@ _ENDINGS = tuple(kind + gz for kind in (*_PLAIN, ".jsonl", *_LDA_C) for gz in ("
 _WORD = re.compile(r"[^\W\d_]{3,}")  # letters of any script; underscores and digits part words
 CHUNK_LINES = 60
 
-STOP_WORDS = frozenset(
-    [
-        "about",
-        "above",
-        "after",
-        "again",
-        "all",
-        "also",
-        "and",
-        "another",
-        "any",
-        "are",
-        "because",
-        "been",
-        "before",
-        "being",
-        "below",
-        "between",
-        "both",
-        "but",
-        "can",
-        "cannot",
-        "could",
-        "did",
-        "does",
-        "doing",
-        "down",
-        "during",
-        "each",
-        "either",
-        "else",
-        "every",
-        "few",
-        "for",
-        "from",
-        "further",
-        "get",
-        "had",
-        "has",
-        "have",
-        "having",
-        "her",
-        "here",
-        "hers",
-        "him",
-        "his",
-        "how",
-        "however",
-        "into",
-        "its",
-        "itself",
-        "just",
-        "may",
-        "might",
-        "more",
-        "most",
-        "much",
-        "must",
-        "neither",
-        "nor",
-        "not",
-        "now",
-        "off",
-        "once",
-        "one",
-        "only",
-        "onto",
-        "other",
-        "others",
-        "our",
-        "ours",
-        "out",
-        "over",
-        "own",
-        "per",
-        "rather",
-        "same",
-        "shall",
-        "she",
-        "should",
-        "since",
-        "some",
-        "still",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "theirs",
-        "them",
-        "then",
-        "there",
-        "therefore",
-        "these",
-        "they",
-        "this",
-        "those",
-        "though",
-        "through",
-        "thus",
-        "too",
-        "two",
-        "under",
-        "until",
-        "upon",
-        "very",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "whether",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "within",
-        "without",
-        "would",
-        "yet",
-        "you",
-        "your",
-        "yours",
-    ]
-)
+_STOP_WORDS = """
+about above after again all also and another any are because been before being below between both but can cannot
+could did does doing down during each either else every few for from further get had has have having her here hers
+him his how however into its itself just may might more most much must neither nor not now off once one only onto
+other others our ours out over own per rather same shall she should since some still such than that the their theirs
+them then there therefore these they this those though through thus too two under until upon very was were what when
+where whether which while who whom whose why will with within without would yet you your yours
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""English words that tell nothing of what a text is about."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +115,8 @@ def read_corpus(
 
     With a `vocabulary`, texts are counted over it (`recount`), else as `count_words` does.
 
-    Raises `FileNotFoundError` for what does not exist, and `ValueError`, naming file and line, for what cannot be read, for
-    an LDA-C file among others, and for a corpus that is empty.
+    Raises `FileNotFoundError` for what does not exist, and `ValueError`, naming file and line, for what cannot be read,
+    for an LDA-C file among others, and for a corpus that is empty.
     """
     files = find_files(paths, _ENDINGS)
     tables = [file for file in files if _kind(file) in _LDA_C]
@@ -271,8 +152,8 @@ def read_lda_c(file: str | Path, vocabulary: Sequence[str] | None = None) -> Cor
 
     Without a `vocabulary` words are called by their numbers.
 
-    Raises `ValueError`, naming the line, where it does not have the M pairs that it announces (as the last line of a file
-    that was cut short), for what are not whole numbers, and for a word beyond the vocabulary.
+    Raises `ValueError`, naming the line, where it does not have the M pairs that it announces (as the last line of a
+    file that was cut short), for what are not whole numbers, and for a word beyond the vocabulary.
     """
     words, numbers, ends = array("i"), array("i"), [0]
     for number, line in enumerate(read_text(Path(file)).rstrip("\n").split("\n"), start=1):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float32, Int32
+from jaxtyping import Array, Float32, Int32
 
 Counts = scipy.sparse.csr_matrix
 """Documents by words [D, V]: how often each word stands in each document, as scipy's compressed rows of float32."""
@@ -19,8 +19,8 @@ _NARROWEST = 16
 class Block(NamedTuple):
     """Documents of similar length as rows. Slots behind a document's last word hold word 0 with count 0."""
 
-    words: Int32[np.ndarray, "R W"]
-    counts: Float32[np.ndarray, "R W"]
+    words: Int32[Array | np.ndarray, "R W"]
+    counts: Float32[Array | np.ndarray, "R W"]
 
 
 def as_counts(counts: Any, vocabulary: int | None = None) -> Counts:

@@ -1,8 +1,8 @@
 """The hierarchical Dirichlet process topic model, which finds out how many topics a corpus needs.
 
-Wang, Paisley and Blei 2011; Hoffman et al. 2013, section 3.3. The corpus has sticks sigma(v), v_k ~ Beta(1, gamma), over
-endlessly many topics, of which the first T are kept. A document has tables t, each of which serves one topic
-c_t ~ sigma(v), and sticks of its own sigma(pi), pi_t ~ Beta(1, alpha), over them; a word comes from table z ~ sigma(pi).
+Wang, Paisley and Blei 2011; Hoffman et al. 2013, section 3.3. The corpus has sticks sigma(v), v_k ~ Beta(1, gamma),
+over endlessly many topics, of which the first T are kept. A document has tables t, each of which serves one topic c_t ~
+sigma(v), and sticks of its own sigma(pi), pi_t ~ Beta(1, alpha), over them; a word comes from table z ~ sigma(pi).
 
 Axis letters: R documents of a block, W word slots, S tables, T topics at most, V vocabulary.
 """
@@ -24,8 +24,8 @@ class HDPParameters(NamedTuple):
     """q(beta_k) = Dirichlet(words[:, k]), and the expected number of tables that serve each topic.
 
     The parameters of the corpus's sticks, u_k = 1 + tables_k and v_k = gamma + (tables of the topics behind k), are
-    linear in these numbers, so a natural step on one is a natural step on the other. Topics stand on the sticks by falling
-    size, which is the order of the highest bound; kept so, they need no sorting when that order changes.
+    linear in these numbers, so a natural step on one is a natural step on the other. Topics stand on the sticks by
+    falling size, which is the order of the highest bound; kept so, they need no sorting when that order changes.
     """
 
     words: Float[Array, "V T"]

@@ -32,7 +32,7 @@ def split_tokens(counts: Counts, seed: int = 0) -> tuple[Counts, Counts]:
 def topic_proportions(
     beta: Float[Array | np.ndarray, "K V"], alpha: Float[Array | np.ndarray, "K"], counts: Counts
 ) -> Float[np.ndarray, "D K"]:
-    """E[theta] of each document, by variational inference with the topics known. Rows without words have the prior's."""
+    """E[theta] of each document, by variational inference with the topics known; without words the prior's."""
     dealt, order = blocks(counts)
     by_word, prior = jnp.asarray(beta).T, jnp.asarray(alpha)
     gamma = np.concatenate([np.asarray(_gamma(by_word, prior, block)) for block in dealt])[: len(order)]

@@ -1,8 +1,8 @@
 """Latent Dirichlet allocation: the local step, the global statistics and the bound.
 
-Blei, Ng and Jordan 2003; as an instance of stochastic variational inference Hoffman, Blei and Bach 2010 and Hoffman et al.
-2013, section 3.2. Topics beta_k ~ Dirichlet(eta) over words; in each document theta ~ Dirichlet(alpha), and every word
-comes from topic z ~ theta. Responsibilities of topics for words are never kept: they are products of two factors.
+Blei, Ng and Jordan 2003; as an instance of stochastic variational inference Hoffman, Blei and Bach 2010 and Hoffman et
+al. 2013, section 3.2. Topics beta_k ~ Dirichlet(eta) over words; in each document theta ~ Dirichlet(alpha), and every
+word comes from topic z ~ theta. Responsibilities of topics for words are never kept: they are products of two factors.
 
 Axis letters: R documents of a block, W word slots, K topics, V vocabulary.
 """
@@ -72,7 +72,7 @@ def infer(
     counts: Float[Array, "W"],
     alpha: Float[Array, "K"],
     tolerance: Scalar,
-    iterations: Scalar | int,
+    iterations: Int[Array, ""] | int,
     start: Float[Array, "K"] | None = None,
 ) -> Local:
     """Coordinate ascent on q(theta) and q(z) of one document until gamma changes by less than `tolerance`.

@@ -1,9 +1,9 @@
 """Stochastic variational inference, written once for every conditionally conjugate model.
 
 Hoffman, Blei, Wang and Paisley, "Stochastic Variational Inference", JMLR 2013, section 2. The posterior of the global
-variables is in an exponential family with natural parameters lambda. Given the whole corpus, coordinate ascent would set
-lambda = prior + (sum over documents of expected sufficient statistics); a minibatch of B of D documents estimates that
-sum as D / B times its own, and the natural gradient step is a weighted average with the old value:
+variables is in an exponential family with natural parameters lambda. Given the whole corpus, coordinate ascent would
+set lambda = prior + (sum over documents of expected sufficient statistics); a minibatch of B of D documents estimates
+that sum as D / B times its own, and the natural gradient step is a weighted average with the old value:
 
     lambda <- (1 - rate) lambda + rate (prior + D/B statistics),    rate_t = (delay + t) ** -forgetting
 

@@ -54,8 +54,8 @@ class TopicModel:
     def partial_fit(self, counts: Any, *, documents: int | None = None) -> Self:
         """One step on the next minibatch of a stream.
 
-        `documents` is the size of the corpus that the stream is taken to be; by default what has been seen so far. Raises as
-        `fit` does.
+        `documents` is the size of the corpus that the stream is taken to be; by default what has been seen so far.
+        Raises as `fit` does.
         """
         batch = as_counts(counts, self._vocabulary)
         self._begin(batch, documents or max(batch.shape[0], self.topics))
@@ -97,11 +97,17 @@ class TopicModel:
         """The most probable words of each topic."""
         return [[vocabulary[i] for i in np.argsort(-row, kind="stable")[:count]] for row in self.beta]
 
+    def settings(self) -> dict[str, Any]:
+        """What the model was made with, beside `fitting`."""
+        return {"topics": self.topics, "document_prior": self.document_prior, "word_prior": self.word_prior}
+
     def _begin(self, counts: Counts, documents: int) -> None:
-        if documents < self.topics:
+        if documents < self.topics and not isinstance(
+            self, HDP
+        ):  # whose number of topics is only the most there can be
             raise ValueError(f"{self.topics} topics need at least as many documents; this corpus has {documents}")
         if self.parameters is None:
-            self.parameters = self._initial(jax.random.key(self.fitting.seed), counts.shape[1])
+            self.parameters = self.initial(jax.random.key(self.fitting.seed), counts.shape[1])
 
     def _step(self, batch: Counts, documents: int) -> None:
         rate = robbins_monro(self.steps, self.fitting.delay, self.fitting.forgetting)
@@ -125,7 +131,8 @@ class TopicModel:
     def _model(self) -> Conjugate:
         raise NotImplementedError
 
-    def _initial(self, key: jax.Array, vocabulary: int) -> Any:
+    def initial(self, key: jax.Array, vocabulary: int) -> Any:
+        """The parameters before anything was seen."""
         return lda.initial(key, vocabulary, self.topics)
 
     def _concentrations(self) -> Float[Array, "V K"]:
@@ -135,8 +142,8 @@ class TopicModel:
 class LDA(TopicModel):
     """Latent Dirichlet allocation by stochastic variational inference (Hoffman, Blei and Bach 2010).
 
-    `document_prior` (alpha) and `word_prior` (eta) are the concentrations of the two Dirichlet priors; by default 1 / topics.
-    Raises `ValueError` for fewer than 2 topics and priors that are not positive.
+    `document_prior` (alpha) and `word_prior` (eta) are the concentrations of the two Dirichlet priors; by default 1 /
+    topics. Raises `ValueError` for fewer than 2 topics and priors that are not positive.
     """
 
     kind = "lda"
@@ -183,13 +190,18 @@ class SparseLDA(TopicModel):
             raise ValueError(f"sampling needs burn_in >= 0 and samples >= 1, not {burn_in} and {samples}")
         self.weights, self.burn_in, self.samples = beta, burn_in, samples
 
+    def settings(self) -> dict[str, Any]:
+        """What the model was made with, beside `fitting`."""
+        return super().settings() | {"beta": self.weights, "burn_in": self.burn_in, "samples": self.samples}
+
     def _model(self) -> sparse_lda.SampledLDA:
         return sparse_lda.SampledLDA(jnp.asarray(self.alpha), self.word_prior, self.weights, self.burn_in, self.samples)
 
     def _blocks(self, batch: Counts) -> list[Block]:
         return token_blocks(batch, _SAMPLED_ROWS)[0]
 
-    def _initial(self, key: jax.Array, vocabulary: int) -> sparse_lda.SparseTopics:
+    def initial(self, key: jax.Array, vocabulary: int) -> sparse_lda.SparseTopics:
+        """Nothing sampled yet."""
         return sparse_lda.empty_topics(vocabulary, self.topics)
 
     def _concentrations(self) -> Float[Array, "V K"]:
@@ -197,7 +209,7 @@ class SparseLDA(TopicModel):
 
 
 class HDP(TopicModel):
-    """The hierarchical Dirichlet process topic model (Wang, Paisley and Blei 2011): `in_use` says how many topics it found.
+    """The hierarchical Dirichlet process (Wang, Paisley and Blei 2011): `in_use` says how many topics it found.
 
     `topics` is the most there can be and `tables` the most in one document. `document_prior` (alpha) and `corpus_prior`
     (gamma) are the concentrations of their sticks, `word_prior` (eta) that of the topics.
@@ -234,7 +246,8 @@ class HDP(TopicModel):
             self.document_prior, self.corpus_prior, self.word_prior, fitting.tolerance, fitting.iterations, self.tables
         )
 
-    def _initial(self, key: jax.Array, vocabulary: int) -> hdp.HDPParameters:
+    def initial(self, key: jax.Array, vocabulary: int) -> hdp.HDPParameters:
+        """Topics that differ a little, a table for each."""
         return hdp.HDPParameters(lda.initial(key, vocabulary, self.topics), jnp.ones(self.topics))
 
     def _concentrations(self) -> Float[Array, "V K"]:
