@@ -7,6 +7,8 @@ section 4). All that a model contributes are its topics and its prior over topic
 Axis letters: D documents, V vocabulary, K topics, R documents of a block, W word slots.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,17 +49,15 @@ def _gamma(beta: Float[Array, "V K"], alpha: Float[Array, "K"], block: Block) ->
     return each(beta[block.words], jnp.asarray(block.counts))
 
 
-def document_completion(
-    beta: Float[Array | np.ndarray, "K V"], alpha: Float[Array | np.ndarray, "K"], counts: Counts, seed: int = 0
-) -> float:
+def document_completion(beta: Any, alpha: Any, counts: Any, seed: int = 0) -> float:
     """Log predictive probability of the hidden half, in nats per token: higher is better.
 
-    `beta` are the topics' probabilities of words, `alpha` the Dirichlet prior of documents over topics. The same `seed`
-    splits in the same way, whatever the model.
+    `beta` [K, V] are the topics' probabilities of words, `alpha` [K] the Dirichlet prior of documents over topics,
+    `counts` [D, V] whole documents. The same `seed` splits in the same way, whatever the model.
 
     Raises `ValueError` if the shapes do not fit, `beta` is not made of probabilities, or no token is hidden.
     """
-    beta, alpha = np.asarray(beta), np.asarray(alpha)
+    beta, alpha = np.asarray(beta, np.float32), np.asarray(alpha, np.float32)
     if beta.ndim != 2 or alpha.shape != beta.shape[:1]:
         raise ValueError(f"topics [K, V] need a prior [K]; these have the shapes {beta.shape} and {alpha.shape}")
     if not (np.all(beta >= 0) and np.allclose(beta.sum(axis=1), 1.0, atol=1e-3)):
