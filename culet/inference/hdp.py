@@ -52,7 +52,7 @@ class HierarchicalDirichlet(Conjugate[HDPParameters]):
     alpha: Scalar
     gamma: Scalar
     eta: Scalar
-    tolerance: Scalar  # a document has converged when the tokens at a table change by less than this, on average
+    tolerance: Scalar  # a document has converged when fewer tokens per topic than this change tables
     iterations: int
     tables: int = eqx.field(static=True)
 
@@ -87,7 +87,7 @@ class HierarchicalDirichlet(Conjugate[HDPParameters]):
             tokens = words(topics, size) * counts[:, None]
             moved = jnp.sum(tokens, axis=0)
             topics = jax.nn.softmax(log_sigma[None, :] + tokens.T @ log_beta, axis=-1)
-            return topics, moved, jnp.mean(jnp.abs(moved - size)), count + 1
+            return topics, moved, jnp.sum(jnp.abs(moved - size)) / len(log_sigma), count + 1
 
         def going(state: tuple) -> Array:
             return (state[2] >= self.tolerance) & (state[3] < self.iterations)

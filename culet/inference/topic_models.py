@@ -4,7 +4,7 @@ Axis letters: D documents, V vocabulary, K topics.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ class TopicModel:
         self.seen = 0  # documents, those of every pass counted
         self.parameters: Any = None  # of the global posterior; None before the first fit
 
-    def fit(self, counts: Any, *, progress: bool = False) -> Self:
+    def fit(self, counts: Any, *, progress: bool = False) -> "TopicModel":
         """Learns the topics of a corpus from the beginning, in `fitting.passes` passes.
 
         Raises `ValueError` for bad counts (`as_counts`) and for fewer documents than topics.
@@ -51,7 +51,7 @@ class TopicModel:
         run(corpus, self.fitting, lambda batch: self._step(batch, documents), f"{self.kind} topics", progress)
         return self
 
-    def partial_fit(self, counts: Any, *, documents: int | None = None) -> Self:
+    def partial_fit(self, counts: Any, *, documents: int | None = None) -> "TopicModel":
         """One step on the next minibatch of a stream.
 
         `documents` is the size of the corpus that the stream is taken to be; by default what has been seen so far.
