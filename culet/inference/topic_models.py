@@ -240,6 +240,10 @@ class HDP(TopicModel):
         self._check_fitted()
         return self.document_prior * np.asarray(hdp.proportions(self.parameters.tables, self.corpus_prior))
 
+    def settings(self) -> dict[str, Any]:
+        """What the model was made with, beside `fitting`."""
+        return super().settings() | {"tables": self.tables, "corpus_prior": self.corpus_prior}
+
     def _model(self) -> hdp.HierarchicalDirichlet:
         fitting = self.fitting
         return hdp.HierarchicalDirichlet(

@@ -70,7 +70,7 @@ experiment = Experiment(
         SAMPLED: Arm(what="topics as the first sweep leaves them: no burn-in, one sample", run=_sampled("mean", 0, 1))
     },
     figure=_figure,
-    different="The paper learns from 1.2 million books with thousands of topics; here it is 4,000 chunks of Python's "
+    different="The paper learns from 1.2 million books with thousands of topics; here it is 3,000 chunks of Python's "
     "sources with 50. The method is judged with E[beta] as the weight of a word, the paper's exp E[log beta] stands "
     "beside it. Each side has the best priors of a grid, chosen on other documents. The paper's gain in speed is not "
     "claimed: a compiled sweep over dense arrays does not go faster because most counts are zero.",
