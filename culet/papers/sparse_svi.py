@@ -1,0 +1,78 @@
+"""Sparse stochastic inference for LDA (1206.6425): sampling within online inference removes bias.
+
+Axis letters: N seeds.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.papers.python_topics import BATCH, PASSES, curves_figure, follow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SAMPLED, SAMPLED_LOG, VARIATIONAL = "sampled, mean of beta", "sampled, exp E[log beta]", "variational"
+TOPICS = {"smoke": 4, "laptop": 50}
+_OWN_PRIORS = {"document_prior": 0.02, "word_prior": 0.3}  # the best of a grid for variational inference
+_SAMPLED_PRIORS = {"document_prior": 0.1, "word_prior": 0.1}  # and for sampling
+
+
+def _fitting(seed: int, scale: Scale) -> Any:
+    from culet.inference import Fitting
+
+    return Fitting(passes=PASSES[scale], batch_size=BATCH[scale], seed=seed)
+
+
+def _variational(seed: int, scale: Scale) -> dict[str, Any]:
+    from culet.inference import LDA
+
+    return follow(LDA(TOPICS[scale], fitting=_fitting(seed, scale), **_OWN_PRIORS), scale)
+
+
+def _sampled(beta: Any, burn_in: int = 5, samples: int = 5) -> Any:
+    def run(seed: int, scale: Scale) -> dict[str, Any]:
+        from culet.inference import SparseLDA
+
+        model = SparseLDA(
+            TOPICS[scale], beta=beta, burn_in=burn_in, samples=samples, fitting=_fitting(seed, scale), **_SAMPLED_PRIORS
+        )
+        return follow(model, scale)
+
+    return one_by_one(run)
+
+
+def _figure(findings: Findings) -> "Figure":
+    return curves_figure(findings, "Fifty topics of Python's standard library")
+
+
+experiment = Experiment(
+    slug="sparse-svi",
+    question="Does drawing the topics of words by Gibbs sampling within a document, in place of a factorised "
+    "posterior, give better topics for the same number of passes over the corpus?",
+    metrics=[
+        Metric(name="score", unit="nats per held-out word, after all passes", better="higher"),
+        Metric(name="first_pass", unit="nats per held-out word, after one pass", better="higher"),
+    ],
+    budget_unit="passes over the corpus",
+    arms={
+        SAMPLED: Arm(what="5 sweeps, then 5 that count; a word weighs E[beta]", run=_sampled("mean")),
+        SAMPLED_LOG: Arm(what="the same; a word weighs exp E[log beta], as in the paper", run=_sampled("exp_log")),
+        VARIATIONAL: Arm(what="SVI with a factorised posterior", run=one_by_one(_variational)),
+    },
+    claims=[
+        Claim(
+            text="At equal passes the sampled model scores at least 0.02 nats per word above the variational one.",
+            margin=lambda findings: findings[SAMPLED]["score"] - findings[VARIATIONAL]["score"],
+            at_least=0.02,
+        ),
+    ],
+    control={
+        SAMPLED: Arm(what="topics as the first sweep leaves them: no burn-in, one sample", run=_sampled("mean", 0, 1))
+    },
+    figure=_figure,
+    different="The paper learns from 1.2 million books with thousands of topics; here it is 3,000 chunks of Python's "
+    "sources with 50. The method is judged with E[beta] as the weight of a word, the paper's exp E[log beta] stands "
+    "beside it. Each side has the best priors of a grid, chosen on other documents. The paper's gain in speed is not "
+    "claimed: a compiled sweep over dense arrays does not go faster because most counts are zero.",
+    usage="culet topics TEXTS --sparse --topics 50",
+)

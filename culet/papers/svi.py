@@ -1,0 +1,113 @@
+"""Stochastic variational inference (1206.7051): minibatches learn topics sooner, and the HDP finds how many.
+
+Axis letters: N seeds.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.papers.python_topics import BATCH, PASSES, corpus, curves_figure, follow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SVI, BATCH_VB, HDP = "SVI, 50 topics", "batch VB, 50 topics", "SVI, HDP"
+OTHERS = (25, 100)
+MOST = 150  # topics of the HDP
+
+
+def _other(topics: int) -> str:
+    return f"SVI, {topics} topics"
+
+
+def _fitting(seed: int, scale: Scale, **changed: Any) -> Any:
+    from culet.inference import Fitting
+
+    return Fitting(**{"passes": PASSES[scale], "batch_size": BATCH[scale], "seed": seed} | changed)
+
+
+def _topics(topics: int, scale: Scale) -> int:
+    return topics if scale == "laptop" else 4  # the same for all, so that little is compiled
+
+
+def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
+    """LDA by steps on minibatches, or on the `whole` corpus; with the rates of the theory or always `rate_1`."""
+
+    def run(seed: int, scale: Scale) -> dict[str, Any]:
+        from culet.inference import LDA
+
+        changed: dict[str, Any] = {"delay": 1.0} if rate_1 else {}
+        if whole:
+            changed["batch_size"] = corpus(scale)[0].shape[0]
+        model = LDA(_topics(topics, scale), word_prior=0.1, fitting=_fitting(seed, scale, **changed))
+        return follow(model, scale, _at_rate_1 if rate_1 else None)
+
+    return one_by_one(run)
+
+
+def _hdp(seed: int, scale: Scale) -> dict[str, Any]:
+    from culet.inference import HDP as Model
+
+    fitting = _fitting(seed, scale, iterations=20)
+    return follow(Model(MOST if scale == "laptop" else 16, word_prior=0.1, fitting=fitting), scale)
+
+
+def _at_rate_1(model: Any, minibatch: Any, documents: int) -> None:
+    """A step that keeps nothing of what was learned before: right for the whole corpus, wrong for a minibatch."""
+    model.steps = 0  # where a delay of 1 gives the rate 1
+    model.partial_fit(minibatch, documents=documents)
+
+
+def _hdp_less_best(findings: Findings) -> np.ndarray:
+    rivals = (SVI, *map(_other, OTHERS))
+    return findings[HDP]["score"] - np.max([findings[name]["score"] for name in rivals], axis=0)
+
+
+def _figure(findings: Findings) -> "Figure":
+    return curves_figure(findings, "Topics of Python's standard library")
+
+
+experiment = Experiment(
+    slug="svi",
+    question="Do noisy natural gradients from minibatches learn topics in fewer passes over a corpus than batch "
+    "variational inference, and does the hierarchical Dirichlet process do as well as the best number of topics "
+    "without being told?",
+    metrics=[
+        Metric(name="score", unit="nats per held-out word, after all passes", better="higher"),
+        Metric(name="first_pass", unit="nats per held-out word, after one pass", better="higher"),
+        Metric(name="topics_in_use", unit="topics with 1 token in 1,000 or more", better="lower"),
+    ],
+    budget_unit="passes over the corpus",
+    arms={
+        SVI: Arm(what="minibatches of 128, rates (10 + t)^-0.7", run=_lda(50)),
+        BATCH_VB: Arm(what="all documents in each step", run=_lda(50, rate_1=True, whole=True)),
+        **{_other(k): Arm(what=f"the first with {k} topics", run=_lda(k)) for k in OTHERS},
+        HDP: Arm(what=f"at most {MOST} topics, 10 in a document", run=one_by_one(_hdp)),
+    },
+    claims=[
+        Claim(
+            text="After one pass SVI scores at least as high as batch variational inference after three.",
+            margin=lambda findings: findings[SVI]["first_pass"] - findings[BATCH_VB]["score"],
+            at_least=0.0,
+        ),
+        Claim(
+            text="The HDP scores at most 0.05 nats per word below the best of LDA with 25, 50 and 100 topics.",
+            margin=_hdp_less_best,
+            at_least=-0.05,
+        ),
+        Claim(
+            text="The HDP uses fewer topics than the most it may have.",
+            margin=lambda findings: MOST - findings[HDP]["topics_in_use"],
+            at_least=1.0,
+        ),
+    ],
+    control={SVI: Arm(what="rate 1 at every step: each minibatch forgets all before it", run=_lda(50, True))},
+    figure=_figure,
+    different="The paper learns from 350,000 articles of Nature, 1.8 million of the New York Times and 3.8 million of "
+    "Wikipedia; here it is 3,000 chunks of Python's sources. Words are scored as there, by document "
+    "completion. Tables of the HDP begin at the topics that explain most of a document, and a document gets 20 "
+    "iterations at most.",
+    usage="culet topics TEXTS --topics 50; culet topics TEXTS --model hdp",
+)
