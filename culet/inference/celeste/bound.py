@@ -1,0 +1,102 @@
+"""The evidence lower bound of one source in a patch of the sky, its neighbours held fixed.
+
+A source of a type has independent normal log fluxes, one per band (free: means and log standard deviations), and a
+position and shape that are single points. The paper's fluxes are one reference flux and colours; a normal per band spans
+the same family of means, and its variances are not too small where every band has its own photons.
+
+Axis letters: B bands, P pixels of the patch, D free numbers.
+"""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from culet.inference.celeste.mixtures import Mixture, density, galaxy, star
+from culet.inference.celeste.prior import Prior
+
+
+class Patch(NamedTuple):
+    """The pixels about a source; positions count from the patch's first pixel."""
+
+    counts: Float[Array, "B P"]
+    others: Float[Array, "B P"]  # expected counts of the sky and the neighbours
+    weight: Float[Array, "P"]  # 0 beyond the border of the image
+
+
+class Free(NamedTuple):
+    """What is fitted, taken apart; a star has no shape."""
+
+    log_flux: Float[Array, "B"]
+    log_sd: Float[Array, "B"]
+    position: Float[Array, "2"]
+    shape: Float[Array, "..."]
+
+
+def split(free: Float[Array, "D"], bands: int) -> Free:
+    """The free numbers of a source by name."""
+    return Free(free[:bands], free[bands : 2 * bands], free[2 * bands : 2 * bands + 2], free[2 * bands + 2 :])
+
+
+def light(free: Free, psf: Mixture, points: Float[Array, "P 2"]) -> Float[Array, "B P"]:
+    """The share of the source's light on each pixel, by band."""
+    if free.shape.size:
+        return jax.vmap(lambda one: density(galaxy(one, free.position, free.shape), points))(psf)
+    return jax.vmap(lambda one: density(star(one, free.position), points))(psf)
+
+
+def expected_counts(free: Free, psf: Mixture, points: Float[Array, "P 2"]) -> Float[Array, "B P"]:
+    """Expected counts of the source on each pixel."""
+    return jnp.exp(free.log_flux + 0.5 * jnp.exp(2 * free.log_sd))[:, None] * light(free, psf, points)
+
+
+def bound(
+    free: Float[Array, "D"], patch: Patch, psf: Mixture, prior: Prior, points: Float[Array, "P 2"]
+) -> Float[Array, ""]:
+    """The bound in nats, for a star or, if there are shape parameters, a galaxy.
+
+    E[log F] of a pixel's rate F is log E[F] - Var[F] / (2 E[F]^2), the delta method of the paper's section 4. From each
+    pixel the likelihood of a rate equal to its counts is taken off, the same for both types, so that float32 will do.
+    """
+    parts = split(free, patch.counts.shape[0])
+    variance = jnp.exp(2 * parts.log_sd)
+    source = jnp.exp(parts.log_flux + 0.5 * variance)[:, None] * light(parts, psf, points)
+    rate = patch.others + source
+    relative = jnp.expm1(variance)[:, None] * jnp.square(source / rate)  # Var[F] / E[F]^2
+    seen = jnp.maximum(patch.counts, 1.0)
+    pixels = patch.counts * (jnp.log(rate / seen) - 0.5 * relative) - (rate - patch.counts)
+    entropy = jnp.sum(parts.log_sd) + 0.5 * parts.log_sd.size * (1 + math.log(2 * math.pi))
+    total = jnp.sum(pixels * patch.weight[None]) + entropy
+    sd = jnp.exp(parts.log_sd)
+    if parts.shape.size:
+        return total + prior.galaxy.expected(parts.log_flux, sd) + prior.shape(parts.shape)
+    return total + prior.star.expected(parts.log_flux, sd)
+
+
+class Curvature(eqx.Module):
+    """What the Hessian of the negative bound says of a source of one type."""
+
+    covariance: Float[Array, "D-B D-B"]  # of log fluxes, position and shape, in this order
+    evidence: Float[Array, ""]  # the bound, with the volume that position and shape have about their best point
+
+
+def curvature(value: Float[Array, ""], hessian: Float[Array, "D D"], bands: int) -> Curvature:
+    """Covariances by linear response (Giordano, Broderick and Jordan, 2015), and Laplace's evidence for the points.
+
+    With the standard deviations held, the inverse Hessian over the rest is the covariance: it has what the flux of a
+    galaxy owes to its shape, which a factorised approximation leaves out.
+    """
+    points = hessian[2 * bands :, 2 * bands :]
+    volume = 0.5 * points.shape[0] * math.log(2 * math.pi) - 0.5 * jnp.sum(jnp.log(_positive(points)[0]))
+    kept = jnp.concatenate([jnp.arange(bands), jnp.arange(2 * bands, hessian.shape[0])])
+    values, directions = _positive(hessian[kept][:, kept])
+    return Curvature((directions / values[None]) @ directions.T, volume - value)
+
+
+def _positive(matrix: Float[Array, "D D"]) -> tuple[Float[Array, "D"], Float[Array, "D D"]]:
+    """Eigenvalues, none under a small positive one, and eigenvectors."""
+    values, directions = jnp.linalg.eigh(matrix)
+    return jnp.maximum(values, 1e-2), directions

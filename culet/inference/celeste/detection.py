@@ -1,0 +1,134 @@
+"""The usual way to a catalogue: a matched filter finds the sources, apertures measure them.
+
+It is the baseline that the model is compared with, and where the model begins.
+
+Axis letters: B bands, H rows, W columns, S sources, P pixels.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage, signal
+
+from culet.inference.celeste.field import Field
+from culet.inference.celeste.mixtures import FWHM, Mixture, density
+
+APERTURE = 0.8  # radii in full widths at half maximum: of colours and fluxes,
+_CORE = 0.45  # of the light's concentration,
+_SKY = (3.0, 5.0)  # and of the ring that gives the sky
+_STAR_CONCENTRATION = 0.9
+_FINE = 5  # parts of a pixel's side, for pixels that a circle cuts
+_HALF = 10  # rows and columns of the filter on each side of its middle
+
+
+class Detections(NamedTuple):
+    """Sources by matched filter and aperture photometry, brightest peak first. Fluxes are in counts."""
+
+    x: Float[np.ndarray, "S"]
+    y: Float[np.ndarray, "S"]
+    flux: Float[np.ndarray, "S B"]  # of a star: what the aperture misses of a point's light is made up for
+    flux_error: Float[np.ndarray, "S B"]
+    significance: Float[np.ndarray, "S"]  # the peak of the filtered image, in standard deviations
+    star: Bool[np.ndarray, "S"]  # whether its light is concentrated as a point's is
+
+
+def detect(field: Field, *, threshold: float = 5.0) -> Detections:
+    """Peaks of the filtered sum of all bands above `threshold` standard deviations, measured in each band.
+
+    The filter is each band's own point spread function; positions come from a parabola through the logarithm of the
+    peak and its neighbours. Fluxes are those of circles of 0.8 full widths about it, less the median of a ring, divided by
+    the share of a point's light within. Raises `ValueError` unless the threshold is positive.
+    """
+    if not threshold > 0:
+        raise ValueError(f"a threshold of {threshold} is not positive")
+    filtered = _filtered(field)
+    peaks = (filtered == ndimage.maximum_filter(filtered, size=3)) & (filtered > threshold)
+    rows, columns = np.nonzero(peaks)
+    order = np.argsort(-filtered[rows, columns])
+    rows, columns = rows[order], columns[order]
+    surface = np.log(np.maximum(np.pad(filtered, 1, mode="edge"), 0.1))
+    x = columns + _vertex(*(surface[rows + 1, columns + 1 + step] for step in (-1, 0, 1)))
+    y = rows + _vertex(*(surface[rows + 1 + step, columns + 1] for step in (-1, 0, 1)))
+    fluxes, errors, stars = _measure(field, x, y)
+    return Detections(x, y, fluxes, errors, filtered[rows, columns], stars)
+
+
+def psf_width(psf: Mixture) -> float:
+    """The full width at half maximum, in pixels, of a Gaussian with this point spread function's peak."""
+    peak = float(density(psf, jnp.zeros((1, 2)))[0])
+    return FWHM / math.sqrt(2 * math.pi * peak)
+
+
+def band_psf(field: Field, band: int) -> Mixture:
+    """The point spread function of one band."""
+    return Mixture(field.psf.weights[band], field.psf.means[band], field.psf.covariances[band])
+
+
+def _filtered(field: Field) -> Float[np.ndarray, "H W"]:
+    """The sum over bands of the matched filter's signal to noise, in standard deviations of the sky."""
+    across, down = np.meshgrid(*(np.arange(-_HALF, _HALF + 1),) * 2)
+    points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
+    total = np.zeros(field.counts.shape[1:])
+    for b, image in enumerate(field.counts):
+        kernel = np.asarray(density(band_psf(field, b), points), np.float64).reshape(across.shape)
+        noise = math.sqrt(float(field.sky[b]) * np.square(kernel).sum())
+        total += signal.fftconvolve(image - field.sky[b], kernel[::-1, ::-1], mode="same") / noise
+    return total / math.sqrt(len(field.bands))
+
+
+def _vertex(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where a parabola through three equidistant values has its peak, in steps from the middle one, at most half a step."""
+    bend = before - 2 * at + after
+    return np.clip(0.5 * (before - after) / np.where(bend < 0, bend, -np.inf), -0.5, 0.5)
+
+
+def _measure(field: Field, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fluxes [S, B], their errors [S, B], and which are stars [S]."""
+    bands = len(field.bands)
+    fluxes, errors, cores = (np.zeros((len(x), bands)) for _ in range(3))
+    for b in range(bands):
+        psf, sky = band_psf(field, b), float(field.sky[b])
+        fwhm = psf_width(psf)
+        reach = math.ceil(_SKY[1] * fwhm) + 1
+        image = np.pad(field.counts[b].astype(np.float64), reach, constant_values=sky)
+        crowded = _near(image.shape, x + reach, y + reach, 1.5 * fwhm)
+        for s in range(len(x)):
+            column, row = round(x[s]), round(y[s])
+            window = slice(row, row + 2 * reach + 1), slice(column, column + 2 * reach + 1)
+            cut, (down, across) = image[window], np.mgrid[-reach : reach + 1, -reach : reach + 1]
+            down, across = down + row - y[s], across + column - x[s]
+            distance = np.hypot(across, down)
+            ring = (distance > _SKY[0] * fwhm) & (distance < _SKY[1] * fwhm) & ~crowded[window]
+            local = np.median(cut[ring]) if ring.sum() >= 20 else sky
+            points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
+            profile = np.asarray(density(psf, points), np.float64).reshape(cut.shape)
+            within, core = (_coverage(across, down, radius * fwhm) for radius in (APERTURE, _CORE))
+            share = (profile * within).sum()
+            fluxes[s, b] = ((cut - local) * within).sum() / share
+            errors[s, b] = math.sqrt(max((cut * np.square(within)).sum(), 1.0)) / share
+            cores[s, b] = ((cut - local) * core).sum() / (profile * core).sum()
+    weight = np.maximum(fluxes, 0) / np.square(errors)
+    ratio = (weight * fluxes).sum(axis=1) / np.maximum((weight * cores).sum(axis=1), 1e-9)
+    return fluxes, errors, ratio * _STAR_CONCENTRATION < 1
+
+
+def _near(shape: tuple[int, ...], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Which pixels are within `radius` of any source."""
+    down, across = np.mgrid[: shape[0], : shape[1]]
+    near = np.zeros(shape, bool)
+    for one_x, one_y in zip(x, y, strict=True):
+        near |= (down - one_y) ** 2 + (across - one_x) ** 2 < radius * radius
+    return near
+
+
+def _coverage(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """The share of each pixel that lies within a circle about the origin."""
+    steps = (np.arange(_FINE) + 0.5) / _FINE - 0.5
+    inside = np.zeros(x.shape)
+    for across in steps:
+        for down in steps:
+            inside += (x + across) ** 2 + (y + down) ** 2 < radius * radius
+    return inside / _FINE**2
