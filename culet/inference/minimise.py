@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 Objective = Callable[[Float[Array, "D"]], Float[Array, ""]]
 _FLATTEST = 1e-3  # curvatures below it count as this much, so that flat directions get steps of a finite length
@@ -43,41 +43,49 @@ def lbfgs(
         return jax.lax.while_loop(unfinished, step, begin)[0]
 
 
-class Minimum(NamedTuple):
-    """Where Newton's method ended and what it saw there."""
+class Derivatives(NamedTuple):
+    """What an objective is like at a point."""
 
-    point: Float[Array, "D"]
     value: Float[Array, ""]
     gradient: Float[Array, "D"]
     hessian: Float[Array, "D D"]
 
 
-def newton(objective: Objective, start: Float[Array, "D"], *, steps: int) -> Minimum:
-    """Newton's method with steps of bounded length; negative curvatures are turned around (Nocedal and Wright, ch. 3).
+def derivatives(objective: Objective) -> Callable[[Float[Array, "D"]], Derivatives]:
+    """The function that gives value, gradient and Hessian of `objective` at once."""
 
-    Value, gradient and Hessian are computed once per step, at the candidate, which is taken only if it is lower; else
-    the bound shrinks. `steps` counts candidates, the start among them. Safe under `vmap`.
-    """
-
-    def evaluate(x: Float[Array, "D"]) -> Minimum:
+    def evaluate(x: Float[Array, "D"]) -> Derivatives:
         def gradient_and_value(y: Float[Array, "D"]) -> Any:
             value, gradient = jax.value_and_grad(objective)(y)
             return gradient, (gradient, value)
 
         hessian, (gradient, value) = jax.jacfwd(gradient_and_value, has_aux=True)(x)
-        return Minimum(x, value, gradient, hessian)
+        return Derivatives(value, gradient, hessian)
 
-    def step(_: Any, carry: tuple[Minimum, Float[Array, ""]]) -> tuple[Minimum, Float[Array, ""]]:
-        best, radius = carry
-        curvature, directions = jnp.linalg.eigh(best.hessian)
-        slopes = directions.T @ best.gradient
+    return evaluate
+
+
+def newton(
+    evaluate: Callable[[Float[Array, "D"]], Derivatives], start: Float[Array, "D"], *, steps: int | Int[Array, ""]
+) -> tuple[Float[Array, "D"], Derivatives]:
+    """Newton's method with steps of bounded length; negative curvatures are turned around (Nocedal and Wright, ch. 3).
+
+    Gives the lowest point and the derivatives there. They are computed once per step, at the candidate, which is taken
+    only if it is lower; else the bound shrinks. `steps` counts candidates, the start among them. Safe under `vmap`.
+    """
+
+    def step(_: Any, carry: Any) -> Any:
+        best, known, radius = carry
+        curvature, directions = jnp.linalg.eigh(known.hessian)
+        slopes = directions.T @ known.gradient
         move = -(directions @ (slopes / jnp.maximum(jnp.abs(curvature), _FLATTEST)))
         length = jnp.sqrt(jnp.sum(jnp.square(move)) + 1e-30)
-        move = move * jnp.minimum(1.0, radius / length)
-        found = evaluate(best.point + move)
-        lower = found.value < best.value  # false where it is not a number
+        candidate = best + move * jnp.minimum(1.0, radius / length)
+        found = evaluate(candidate)
+        lower = found.value < known.value  # false where it is not a number
         radius = jnp.where(lower, jnp.minimum(2 * radius, _LONGEST), 0.25 * jnp.minimum(radius, length))
-        return jax.tree.map(lambda new, old: jnp.where(lower, new, old), found, best), radius
+        best, known = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (candidate, found), (best, known))
+        return best, known, radius
 
-    nowhere = Minimum(start, jnp.full_like(start[0], jnp.inf), jnp.zeros_like(start), jnp.eye(start.size))
-    return jax.lax.fori_loop(0, steps, step, (nowhere, jnp.ones_like(start[0])))[0]
+    unknown = Derivatives(jnp.full_like(start[0], jnp.inf), jnp.zeros_like(start), jnp.eye(start.size))
+    return jax.lax.fori_loop(0, steps, step, (start, unknown, jnp.ones_like(start[0])))[:2]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from culet.inference.celeste.catalogue import match, read_catalogue, write_catalogue
     from culet.inference.celeste.detection import Detections, detect
     from culet.inference.celeste.field import Field, field_from_images
-    from culet.inference.celeste.fitting import Solution, infer
+    from culet.inference.celeste.fitting import Solution, infer, survey
     from culet.inference.celeste.images import Image, read_image, write_image
     from culet.inference.celeste.mixtures import Mixture, gaussian_psf
     from culet.inference.celeste.picture import draw_field
@@ -23,7 +23,7 @@ _HOME = {
     "catalogue": ("match", "read_catalogue", "write_catalogue"),
     "detection": ("Detections", "detect"),
     "field": ("Field", "field_from_images"),
-    "fitting": ("Solution", "infer"),
+    "fitting": ("Solution", "infer", "survey"),
     "images": ("Image", "read_image", "write_image"),
     "mixtures": ("Mixture", "gaussian_psf"),
     "picture": ("draw_field",),
@@ -50,6 +50,7 @@ __all__ = [
     "read_catalogue",
     "read_image",
     "sky_prior",
+    "survey",
     "write_catalogue",
     "write_image",
 ]

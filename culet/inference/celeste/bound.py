@@ -4,11 +4,13 @@ A source of a type has independent normal log fluxes, one per band (free: means 
 position and shape that are single points. The paper's fluxes are one reference flux and colours; a normal per band spans
 the same family of means, and its variances are not too small where every band has its own photons.
 
-Axis letters: B bands, P pixels of the patch, D free numbers.
+Axis letters: B bands, P pixels of the patch, D free numbers, F of them of fluxes,
+G of position and shape.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +19,9 @@ from jaxtyping import Array, Float
 
 from culet.inference.celeste.mixtures import Mixture, density, galaxy, star
 from culet.inference.celeste.prior import Prior
+from culet.inference.minimise import Derivatives
+
+Evaluate = Callable[[Float[Array, "D"]], Derivatives]
 
 
 class Patch(NamedTuple):
@@ -48,32 +53,58 @@ def light(free: Free, psf: Mixture, points: Float[Array, "P 2"]) -> Float[Array,
     return jax.vmap(lambda one: density(star(one, free.position), points))(psf)
 
 
-def expected_counts(free: Free, psf: Mixture, points: Float[Array, "P 2"]) -> Float[Array, "B P"]:
-    """Expected counts of the source on each pixel."""
-    return jnp.exp(free.log_flux + 0.5 * jnp.exp(2 * free.log_sd))[:, None] * light(free, psf, points)
+def expected_counts(free: Free, shares: Float[Array, "B P"]) -> Float[Array, "B P"]:
+    """Expected counts on each pixel of a source whose light falls as `shares` says."""
+    return jnp.exp(free.log_flux + 0.5 * jnp.exp(2 * free.log_sd))[:, None] * shares
 
 
-def bound(
-    free: Float[Array, "D"], patch: Patch, psf: Mixture, prior: Prior, points: Float[Array, "P 2"]
-) -> Float[Array, ""]:
-    """The bound in nats, for a star or, if there are shape parameters, a galaxy.
+def bound(free: Free, shares: Float[Array, "B P"], patch: Patch, prior: Prior) -> Float[Array, ""]:
+    """The bound in nats, for a star or, if there are shape parameters, a galaxy, whose light falls as `shares` says.
 
     E[log F] of a pixel's rate F is log E[F] - Var[F] / (2 E[F]^2), the delta method of the paper's section 4. From each
     pixel the likelihood of a rate equal to its counts is taken off, the same for both types, so that float32 will do.
     """
-    parts = split(free, patch.counts.shape[0])
-    variance = jnp.exp(2 * parts.log_sd)
-    source = jnp.exp(parts.log_flux + 0.5 * variance)[:, None] * light(parts, psf, points)
+    source = expected_counts(free, shares)
     rate = patch.others + source
-    relative = jnp.expm1(variance)[:, None] * jnp.square(source / rate)  # Var[F] / E[F]^2
+    relative = jnp.expm1(jnp.exp(2 * free.log_sd))[:, None] * jnp.square(source / rate)  # Var[F] / E[F]^2
     seen = jnp.maximum(patch.counts, 1.0)
     pixels = patch.counts * (jnp.log(rate / seen) - 0.5 * relative) - (rate - patch.counts)
-    entropy = jnp.sum(parts.log_sd) + 0.5 * parts.log_sd.size * (1 + math.log(2 * math.pi))
+    entropy = jnp.sum(free.log_sd) + 0.5 * free.log_sd.size * (1 + math.log(2 * math.pi))
     total = jnp.sum(pixels * patch.weight[None]) + entropy
-    sd = jnp.exp(parts.log_sd)
-    if parts.shape.size:
-        return total + prior.galaxy.expected(parts.log_flux, sd) + prior.shape(parts.shape)
-    return total + prior.star.expected(parts.log_flux, sd)
+    sd = jnp.exp(free.log_sd)
+    if free.shape.size:
+        return total + prior.galaxy.expected(free.log_flux, sd) + prior.shape(free.shape)
+    return total + prior.star.expected(free.log_flux, sd)
+
+
+def negative_bound(patch: Patch, psf: Mixture, prior: Prior, points: Float[Array, "P 2"]) -> Evaluate:
+    """The function from free numbers to value, gradient and Hessian of minus the bound.
+
+    Only position and shape change how light falls, which is nearly all of the work; so the Hessian's columns of the fluxes
+    are taken with that held, and the rest of it by symmetry.
+    """
+    bands = patch.counts.shape[0]
+
+    def evaluate(x: Float[Array, "D"]) -> Derivatives:
+        fluxes, geometry = x[: 2 * bands], x[2 * bands :]
+        shares = light(split(x, bands), psf, points)
+
+        def with_light(fluxes: Float[Array, "F"]) -> Float[Array, ""]:
+            return -bound(split(jnp.concatenate([fluxes, geometry]), bands), shares, patch, prior)
+
+        def gradient(geometry: Float[Array, "G"]) -> Any:
+            def value(x: Float[Array, "D"]) -> Float[Array, ""]:
+                free = split(x, bands)
+                return -bound(free, light(free, psf, points), patch, prior)
+
+            found, slope = jax.value_and_grad(value)(jnp.concatenate([fluxes, geometry]))
+            return slope, (found, slope)
+
+        columns, (value, slope) = jax.jacfwd(gradient, has_aux=True)(geometry)
+        left = jnp.concatenate([jax.hessian(with_light)(fluxes), columns[: 2 * bands].T])
+        return Derivatives(value, slope, jnp.concatenate([left, columns], axis=1))
+
+    return evaluate
 
 
 class Curvature(eqx.Module):

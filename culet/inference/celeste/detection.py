@@ -35,16 +35,18 @@ class Detections(NamedTuple):
     star: Bool[np.ndarray, "S"]  # whether its light is concentrated as a point's is
 
 
-def detect(field: Field, *, threshold: float = 5.0) -> Detections:
+def detect(field: Field, model: Float[np.ndarray, "B H W"] | None = None, *, threshold: float = 5.0) -> Detections:
     """Peaks of the filtered sum of all bands above `threshold` standard deviations, measured in each band.
 
     The filter is each band's own point spread function; positions come from a parabola through the logarithm of the
     peak and its neighbours. Fluxes are those of circles of 0.8 full widths about it, less the median of a ring, divided by
-    the share of a point's light within. Raises `ValueError` unless the threshold is positive.
+    the share of a point's light within. With a `model`, expected counts, what it leaves is searched. Raises `ValueError` unless the threshold is positive.
     """
     if not threshold > 0:
         raise ValueError(f"a threshold of {threshold} is not positive")
-    filtered = _filtered(field)
+    if model is None:
+        model = np.broadcast_to(field.sky[:, None, None], field.counts.shape)
+    filtered = _filtered(field, model)
     peaks = (filtered == ndimage.maximum_filter(filtered, size=3)) & (filtered > threshold)
     rows, columns = np.nonzero(peaks)
     order = np.argsort(-filtered[rows, columns])
@@ -52,7 +54,7 @@ def detect(field: Field, *, threshold: float = 5.0) -> Detections:
     surface = np.log(np.maximum(np.pad(filtered, 1, mode="edge"), 0.1))
     x = columns + _vertex(*(surface[rows + 1, columns + 1 + step] for step in (-1, 0, 1)))
     y = rows + _vertex(*(surface[rows + 1 + step, columns + 1] for step in (-1, 0, 1)))
-    fluxes, errors, stars = _measure(field, x, y)
+    fluxes, errors, stars = _measure(field, field.counts - model, x, y)
     return Detections(x, y, fluxes, errors, filtered[rows, columns], stars)
 
 
@@ -67,15 +69,16 @@ def band_psf(field: Field, band: int) -> Mixture:
     return Mixture(field.psf.weights[band], field.psf.means[band], field.psf.covariances[band])
 
 
-def _filtered(field: Field) -> Float[np.ndarray, "H W"]:
-    """The sum over bands of the matched filter's signal to noise, in standard deviations of the sky."""
+def _filtered(field: Field, model: np.ndarray) -> Float[np.ndarray, "H W"]:
+    """The sum over bands of the matched filter's signal to noise, in standard deviations under the model."""
     across, down = np.meshgrid(*(np.arange(-_HALF, _HALF + 1),) * 2)
     points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
     total = np.zeros(field.counts.shape[1:])
     for b, image in enumerate(field.counts):
         kernel = np.asarray(density(band_psf(field, b), points), np.float64).reshape(across.shape)
-        noise = math.sqrt(float(field.sky[b]) * np.square(kernel).sum())
-        total += signal.fftconvolve(image - field.sky[b], kernel[::-1, ::-1], mode="same") / noise
+        rate = np.pad(model[b], _HALF, mode="edge")
+        noise = np.sqrt(signal.fftconvolve(rate, np.square(kernel[::-1, ::-1]), mode="valid"))
+        total += signal.fftconvolve(image - model[b], kernel[::-1, ::-1], mode="same") / noise
     return total / math.sqrt(len(field.bands))
 
 
@@ -85,15 +88,15 @@ def _vertex(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray
     return np.clip(0.5 * (before - after) / np.where(bend < 0, bend, -np.inf), -0.5, 0.5)
 
 
-def _measure(field: Field, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fluxes [S, B], their errors [S, B], and which are stars [S]."""
+def _measure(field: Field, excess: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fluxes [S, B], their errors [S, B], and which are stars [S], of an image whose sky is about 0."""
     bands = len(field.bands)
     fluxes, errors, cores = (np.zeros((len(x), bands)) for _ in range(3))
     for b in range(bands):
         psf, sky = band_psf(field, b), float(field.sky[b])
         fwhm = psf_width(psf)
         reach = math.ceil(_SKY[1] * fwhm) + 1
-        image = np.pad(field.counts[b].astype(np.float64), reach, constant_values=sky)
+        image = np.pad(excess[b].astype(np.float64), reach)
         crowded = _near(image.shape, x + reach, y + reach, 1.5 * fwhm)
         for s in range(len(x)):
             column, row = round(x[s]), round(y[s])
@@ -102,13 +105,13 @@ def _measure(field: Field, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
             down, across = down + row - y[s], across + column - x[s]
             distance = np.hypot(across, down)
             ring = (distance > _SKY[0] * fwhm) & (distance < _SKY[1] * fwhm) & ~crowded[window]
-            local = np.median(cut[ring]) if ring.sum() >= 20 else sky
+            local = np.median(cut[ring]) if ring.sum() >= 20 else 0.0
             points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
             profile = np.asarray(density(psf, points), np.float64).reshape(cut.shape)
             within, core = (_coverage(across, down, radius * fwhm) for radius in (APERTURE, _CORE))
             share = (profile * within).sum()
             fluxes[s, b] = ((cut - local) * within).sum() / share
-            errors[s, b] = math.sqrt(max((cut * np.square(within)).sum(), 1.0)) / share
+            errors[s, b] = math.sqrt((np.maximum(cut + sky, 1.0) * np.square(within)).sum()) / share
             cores[s, b] = ((cut - local) * core).sum() / (profile * core).sum()
     weight = np.maximum(fluxes, 0) / np.square(errors)
     ratio = (weight * fluxes).sum(axis=1) / np.maximum((weight * cores).sum(axis=1), 1e-9)

@@ -13,11 +13,11 @@ from jaxtyping import Array, Float
 from rich.console import Console
 from rich.progress import Progress
 
-from culet.inference.celeste.bound import Curvature, Patch, bound, curvature, expected_counts, split
-from culet.inference.celeste.detection import Detections
+from culet.inference.celeste.bound import Curvature, Patch, curvature, expected_counts, light, negative_bound, split
+from culet.inference.celeste.detection import Detections, detect
 from culet.inference.celeste.field import Field
 from culet.inference.celeste.mixtures import Mixture
-from culet.inference.celeste.prior import Prior
+from culet.inference.celeste.prior import Prior, broad_prior
 from culet.inference.minimise import newton
 
 SIDE = 25  # pixels of a patch; the light beyond is left to the sky
@@ -61,7 +61,9 @@ def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, pro
     corner, stars, galaxies = _begin(found, prior)
     model = np.broadcast_to(field.sky[:, None, None], field.counts.shape).astype(np.float64)
     padded = np.pad(model, ((0, 0), (SIDE, SIDE), (SIDE, SIDE)), mode="edge")
-    light = np.zeros((count, bands, SIDE, SIDE))
+    near = _as_stars(stars, field.psf, bands).reshape(count, bands, SIDE, SIDE)
+    for s in range(count):
+        padded[_window(corner[s])] += near[s]
     order = np.argsort(-found.flux.sum(axis=1))
     groups = [order[i : i + _AT_ONCE] for i in range(0, count, _AT_ONCE)]
     kept: list[_Fits] = [None] * len(groups)  # type: ignore[list-item]
@@ -70,17 +72,38 @@ def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, pro
         for sweep in range(sweeps):
             for g, group in enumerate(groups):
                 batch = np.resize(group, _AT_ONCE)  # the last one is filled up with sources that it has
-                patches = _patches(field, padded, light, corner, batch)
+                patches = _patches(field, padded, near, corner, batch)
                 steps = _FIRST_STEPS if sweep == 0 else _STEPS
                 fits = _fit(stars[batch], galaxies[batch], patches, field.psf, prior, jnp.asarray(steps))
                 kept[g] = fits = jax.tree.map(lambda leaf, n=len(group): np.asarray(leaf)[:n], fits)
                 stars[group], galaxies[group] = fits.star, fits.galaxy
                 for s, new in zip(group, fits.expected.reshape(-1, bands, SIDE, SIDE), strict=True):
-                    padded[_window(corner[s])] += new - light[s]
-                    light[s] = new
+                    padded[_window(corner[s])] += new - near[s]
+                    near[s] = new
                 bar.advance(task)
     together = jax.tree.map(lambda *leaves: np.concatenate(leaves)[np.argsort(order)], *kept)
     return _solution(together, corner, padded[:, SIDE:-SIDE, SIDE:-SIDE], bands)
+
+
+def survey(field: Field, prior: Prior | None = None, *, threshold: float = 5.0, progress: bool = True) -> Solution:
+    """Detects and fits all that is in a field: from detections to a model, from what it leaves to sources that were hidden.
+
+    Sources that the first model leaves by more than `threshold` standard deviations join, and all are fitted again. Without
+    a prior, `broad_prior`. Raises `ValueError` when nothing is detected.
+    """
+    found = detect(field, threshold=threshold)
+    prior = broad_prior(found) if prior is None else prior
+    first = infer(field, found, prior, sweeps=2, progress=progress)
+    hidden = detect(field, first.model, threshold=threshold)
+    kept = Detections(
+        *first.position.T, np.exp(first.log_flux), _flux_error(first), found.significance, first.star_probability > 0.5
+    )
+    both = Detections(*(np.concatenate(columns) for columns in zip(kept, hidden, strict=True)))
+    return infer(field, both, prior, sweeps=3, progress=progress)
+
+
+def _flux_error(solution: Solution) -> Float[np.ndarray, "S B"]:
+    return np.exp(solution.log_flux) * np.sqrt(np.einsum("sbb->sb", solution.log_flux_covariance))
 
 
 @eqx.filter_jit
@@ -92,19 +115,36 @@ def _fit(
     prior: Prior,
     steps: Array,
 ) -> _Fits:
-    across, down = jnp.meshgrid(jnp.arange(SIDE, dtype=jnp.float32), jnp.arange(SIDE, dtype=jnp.float32))
-    points = jnp.stack([across.ravel(), down.ravel()], axis=1)
+    points = _points()
     bands = patches.counts.shape[1]
 
     def one(star: Array, galaxy: Array, patch: Patch) -> _Fits:
-        best = [newton(lambda x: -bound(x, patch, psf, prior, points), x, steps=steps) for x in (star, galaxy)]
-        curved = [curvature(found.value, found.hessian, bands) for found in best]
+        evaluate = negative_bound(patch, psf, prior, points)
+        best = [newton(evaluate, x, steps=steps) for x in (star, galaxy)]
+        curved = [curvature(known.value, known.hessian, bands) for _, known in best]
         odds = jnp.log(prior.star_share / (1 - prior.star_share)) + curved[0].evidence - curved[1].evidence
         share = jax.nn.sigmoid(odds)
-        as_star, as_galaxy = (expected_counts(split(found.point, bands), psf, points) for found in best)
-        return _Fits(best[0].point, best[1].point, *curved, share, share * as_star + (1 - share) * as_galaxy)
+        parts = [split(point, bands) for point, _ in best]
+        as_star, as_galaxy = (expected_counts(free, light(free, psf, points)) for free in parts)
+        return _Fits(best[0][0], best[1][0], *curved, share, share * as_star + (1 - share) * as_galaxy)
 
-    return jax.vmap(one)(stars, galaxies, patches)
+    return jax.lax.map(lambda each: one(*each), (stars, galaxies, patches))  # one by one stays within the cache
+
+
+def _points() -> Float[Array, "P 2"]:
+    across, down = jnp.meshgrid(*(jnp.arange(SIDE, dtype=jnp.float32),) * 2)
+    return jnp.stack([across.ravel(), down.ravel()], axis=1)
+
+
+def _as_stars(stars: Float[np.ndarray, "S E"], psf: Mixture, bands: int) -> Float[np.ndarray, "S B P"]:
+    """Expected counts of the sources as stars: what they are to their neighbours before they are fitted."""
+    points = _points()
+
+    def one(free: Float[Array, "E"]) -> Float[Array, "B P"]:
+        parts = split(free, bands)
+        return expected_counts(parts, light(parts, psf, points))
+
+    return np.asarray(jax.lax.map(jax.jit(one), jnp.asarray(stars)), np.float64)
 
 
 def _begin(found: Detections, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,10 +158,10 @@ def _begin(found: Detections, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.
     return corner, stars, np.concatenate([stars, shape], axis=1).astype(np.float32)
 
 
-def _patches(field: Field, padded: np.ndarray, light: np.ndarray, corner: np.ndarray, batch: np.ndarray) -> Patch:
+def _patches(field: Field, padded: np.ndarray, near: np.ndarray, corner: np.ndarray, batch: np.ndarray) -> Patch:
     counts = np.pad(field.counts, ((0, 0), (SIDE, SIDE), (SIDE, SIDE)))
     inside = np.pad(np.ones(field.counts.shape[1:], np.float32), SIDE)
-    rest = [padded[_window(corner[s])] - light[s] for s in batch]
+    rest = [padded[_window(corner[s])] - near[s] for s in batch]
     shape = (len(batch), field.counts.shape[0], -1)
     return Patch(
         np.stack([counts[_window(corner[s])] for s in batch]).reshape(shape).astype(np.float32),

@@ -15,6 +15,7 @@ from culet.inference.celeste.mixtures import Mixture, density, galaxy, gaussian_
 from culet.inference.celeste.prior import Prior, TypePrior, sky_prior
 
 _FWHM = (3.4, 3.0, 3.2)  # pixels, of the bands in turn
+_APART = 5.0  # pixels, 1.5 full widths: nearer than that, which light is whose is for no method to say
 _MARGIN = 6  # pixels from the border within which no source lies
 
 
@@ -29,14 +30,15 @@ class Scene(NamedTuple):
 
 
 def make_scene(seed: int, *, sources: int = 40, size: int = 128, bands: int = 3, sky: float = 100.0) -> Scene:
-    """A square field of `size` pixels with sources from `sky_prior` at even places, and photons drawn by Poisson's law.
+    """A square field of `size` pixels with sources from `sky_prior`, and photons drawn by Poisson's law.
 
-    The sky has `sky` counts per pixel. Raises `ValueError` for no sources, no bands, a sky that is not positive, or a size under 16.
+    Places are uniform, but no two sources are nearer than 5 pixels. The sky has `sky` counts per pixel. Raises `ValueError`
+    for no sources, no bands, a sky that is not positive, a size under 16, or more sources than find a place.
     """
     if sources < 1 or bands < 1 or size < 16 or not sky > 0:
         raise ValueError(f"no field has {sources} sources, {bands} bands, {size} pixels a side and a sky of {sky}")
     generator, prior = np.random.default_rng(seed), sky_prior(bands)
-    position = generator.uniform(_MARGIN, size - 1 - _MARGIN, (sources, 2))
+    position = _places(generator, sources, size)
     stars = generator.random(sources) < float(prior.star_share)
     flux = np.exp([_draw_log_flux(generator, prior.star if is_star else prior.galaxy) for is_star in stars])
     shape = generator.normal(np.asarray(prior.shape_mean), np.asarray(prior.shape_sd), (sources, 4))
@@ -74,6 +76,17 @@ def render(
         light = as_star(place) if is_star else as_galaxy(place, jnp.asarray(shape[s], jnp.float32))
         total += flux[s][:, None] * np.asarray(light)
     return total.reshape(-1, size, size)
+
+
+def _places(generator: np.random.Generator, sources: int, size: int) -> Float[np.ndarray, "S 2"]:
+    places = np.empty((0, 2))
+    for _ in range(100 * sources):
+        place = generator.uniform(_MARGIN, size - 1 - _MARGIN, (1, 2))
+        if np.linalg.norm(places - place, axis=1).min(initial=np.inf) > _APART:
+            places = np.concatenate([places, place])
+        if len(places) == sources:
+            return places
+    raise ValueError(f"{sources} sources do not fit into {size} x {size} pixels with {_APART} between them")
 
 
 def _draw_log_flux(generator: np.random.Generator, prior: TypePrior) -> Float[np.ndarray, "B"]:
