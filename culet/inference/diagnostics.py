@@ -29,9 +29,7 @@ def log_weights(
     return weigh(posterior, key)
 
 
-def elbo(
-    log_density: LogDensity, posterior: Posterior, key: Key[Array, ""], draws: int = 1000
-) -> tuple[float, float]:
+def elbo(log_density: LogDensity, posterior: Posterior, key: Key[Array, ""], draws: int = 1000) -> tuple[float, float]:
     """The evidence lower bound by Monte Carlo and its standard error, in nats."""
     weights = log_weights(log_density, posterior, key, draws)
     return float(jnp.mean(weights)), float(jnp.std(weights)) / math.sqrt(draws)
@@ -79,7 +77,7 @@ def _pareto_shape(beyond: np.ndarray) -> float:
 def r_hat(chains: Float[Array | np.ndarray, "C T"]) -> float:
     """Potential scale reduction of split chains: near 1 when all chains, and both halves of each, look alike.
 
-    Gelman et al., "Bayesian Data Analysis" (2013), section 11.4. Raises `ValueError` unless there are 4 steps or more, and
+    Gelman et al., "Bayesian Data Analysis" (2013), section 11.4. Raises `ValueError` for under 4 steps, and
     for chains that are not finite or never move.
     """
     draws = np.asarray(chains, np.float64)

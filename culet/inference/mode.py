@@ -4,6 +4,7 @@ Axis letters: D numbers in the parameters.
 """
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -18,16 +19,11 @@ def laplace(log_density: LogDensity, start: PyTree, *, steps: int = 500) -> tupl
     """The Gaussian at the mode that L-BFGS reaches from `start`, and Laplace's estimate of the log evidence, in nats.
 
     (MacKay, "Information Theory, Inference, and Learning Algorithms", chapter 27.) Costs D gradients of gradients and
-    the memory of a D x D matrix. Raises `ArithmeticError` when the curvature at the point found is not that of a maximum.
+    the memory of a D x D matrix. Raises `ArithmeticError` when the curvature at the point found is not that of a
+    maximum.
     """
-    density, vector, unravel = flattened(log_density, start)
-
-    @eqx.filter_jit
-    def find(x: Float[Array, "D"]) -> tuple[Array, Array, Array]:
-        mode = lbfgs(lambda v: -density(v), x, steps=steps)
-        return mode, density(mode), -jax.hessian(density)(mode)
-
-    mode, value, precision = find(vector)
+    vector, unravel = flattened(log_density, start)
+    mode, value, precision = _peak(log_density, unravel, vector, steps)
     curvature, directions = jnp.linalg.eigh(precision)
     if not bool(curvature[0] > 0):  # also when it is not a number
         raise ArithmeticError(
@@ -37,3 +33,16 @@ def laplace(log_density: LogDensity, start: PyTree, *, steps: int = 500) -> tupl
     covariance = (directions / curvature[None]) @ directions.T
     evidence = value + 0.5 * vector.size * math.log(2 * math.pi) - 0.5 * jnp.sum(jnp.log(curvature))
     return Posterior(mode[None], jnp.linalg.cholesky(covariance)[None], unravel), evidence
+
+
+@eqx.filter_jit
+def _peak(
+    log_density: LogDensity, unravel: Callable, vector: Float[Array, "D"], steps: int
+) -> tuple[Float[Array, "D"], Float[Array, ""], Float[Array, "D D"]]:
+    """The mode, the log density there and minus its Hessian."""
+
+    def density(flat: Float[Array, "D"]) -> Float[Array, ""]:
+        return log_density(unravel(flat))
+
+    mode = lbfgs(lambda flat: -density(flat), vector, steps=steps)
+    return mode, density(mode), -jax.hessian(density)(mode)

@@ -46,8 +46,23 @@ def npv(
     (components,) = counts
     pieces = [jax.tree.map(lambda leaf, n=n: leaf[n], starts) for n in range(components)]
     found = [flattened(log_density, piece) for piece in pieces]
-    density, _, unravel = found[0]
-    means = jnp.stack([vector for _, vector, _ in found])
+    unravel = found[0][1]
+    means = jnp.stack([vector for vector, _ in found])
+    means, scales, bounds = _alternate(log_density, unravel, means, jax.random.split(key, sweeps), probes, widest)
+    if not bool(jnp.all(jnp.isfinite(bounds))):
+        raise ArithmeticError("the bound is not finite: let components begin where density and Hessian are finite")
+    return Posterior(means, jnp.broadcast_to(scales[:, None], means.shape), unravel), bounds
+
+
+@eqx.filter_jit
+def _alternate(
+    log_density: LogDensity, unravel: Callable, means: Float[Array, "N D"], keys: Key[Array, "K"],
+    probes: int | None, widest: float,
+) -> tuple[Float[Array, "N D"], Float[Array, "N"], Float[Array, "K"]]:  # fmt: skip
+    """Means, standard deviations and the bound L2 after each sweep."""
+
+    def density(flat: Float[Array, "D"]) -> Float[Array, ""]:
+        return log_density(unravel(flat))
 
     def sweep(carry: Any, sweep_key: Key[Array, ""]) -> Any:
         means, free = carry
@@ -61,14 +76,11 @@ def npv(
             return jnp.sum(values + 0.5 * jnp.square(scales) * traces - _log_q(means, scales))
 
         free = _ascend(second_order, free)
-        return (means, free), second_order(free) / components
+        return (means, free), second_order(free) / means.shape[0]
 
-    free = jnp.full((components,), math.log(widest), means.dtype)  # standard deviations of about 1 to begin with
-    (means, free), bounds = eqx.filter_jit(jax.lax.scan)(sweep, (means, free), jax.random.split(key, sweeps))
-    if not bool(jnp.all(jnp.isfinite(bounds))):
-        raise ArithmeticError("the bound is not finite: let components begin where density and Hessian are finite")
-    scales = jnp.broadcast_to(_scales(free, widest)[:, None], means.shape)
-    return Posterior(means, scales, unravel), bounds
+    free = jnp.full(means.shape[:1], math.log(widest), means.dtype)  # standard deviations of about 1 to begin with
+    (means, free), bounds = jax.lax.scan(sweep, (means, free), keys)
+    return means, _scales(free, widest), bounds
 
 
 def _scales(free: Float[Array, "N"], widest: float) -> Float[Array, "N"]:

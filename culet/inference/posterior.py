@@ -53,8 +53,8 @@ class Posterior(eqx.Module):
         return self.unravel(jnp.sqrt(jnp.mean(own, axis=0) + jnp.var(self.means, axis=0)))
 
 
-def flattened(log_density: LogDensity, start: PyTree) -> tuple[Callable, Float[Array, "D"], Callable]:
-    """`(density of a vector, start as a vector, vector to pytree)`.
+def flattened(log_density: LogDensity, start: PyTree) -> tuple[Float[Array, "D"], Callable]:
+    """The start as a vector, and the function from vectors to pytrees.
 
     Raises `ValueError` when `start` has leaves that are not floating, or the density at it is not one finite number.
     """
@@ -66,7 +66,7 @@ def flattened(log_density: LogDensity, start: PyTree) -> tuple[Callable, Float[A
         raise ValueError(f"the log density has shape {value.shape} at the start; it must give one number")
     if not bool(jnp.isfinite(value)):
         raise ValueError(f"the log density is {float(value)} at the start; start where it is finite")
-    return lambda flat: log_density(unravel(flat)), vector, unravel
+    return vector, unravel
 
 
 def _log_normal(x: Float[Array, "D"], mean: Float[Array, "D"], scale: Array) -> Float[Array, ""]:

@@ -36,9 +36,9 @@ class Regression(NamedTuple):
 def hierarchical_logistic(
     parameters: Regression, features: Float[Array, "M F"], labels: Float[Array, "M"]
 ) -> Float[Array, ""]:
-    """Log joint of Gershman, Hoffman and Blei (2012), section 4: weights ~ N(0, 1/a), a ~ Gamma(1, 0.01), labels 0 or 1.
+    """Log joint of Gershman, Hoffman and Blei (2012), section 4: weights ~ N(0, 1/a), a ~ Gamma(1, 0.01).
 
-    The parameter is log a, and the log determinant of that change is in it.
+    Labels are 0 or 1. The parameter is log a, and the log determinant of that change is in it.
     """
     weights, log_precision = parameters
     precision = jnp.exp(log_precision)

@@ -10,7 +10,7 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.inference.celeste.catalogue import match, read_catalogue, write_catalogue
-    from culet.inference.celeste.detection import Detections, detect
+    from culet.inference.celeste.detection import Detections, detect, measure_fwhm
     from culet.inference.celeste.field import Field, field_from_images
     from culet.inference.celeste.fitting import Solution, infer, survey
     from culet.inference.celeste.images import Image, read_image, write_image
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "catalogue": ("match", "read_catalogue", "write_catalogue"),
-    "detection": ("Detections", "detect"),
+    "detection": ("Detections", "detect", "measure_fwhm"),
     "field": ("Field", "field_from_images"),
     "fitting": ("Solution", "infer", "survey"),
     "images": ("Image", "read_image", "write_image"),
@@ -47,6 +47,7 @@ __all__ = [
     "infer",
     "make_scene",
     "match",
+    "measure_fwhm",
     "read_catalogue",
     "read_image",
     "sky_prior",

@@ -1,8 +1,8 @@
 """The evidence lower bound of one source in a patch of the sky, its neighbours held fixed.
 
 A source of a type has independent normal log fluxes, one per band (free: means and log standard deviations), and a
-position and shape that are single points. The paper's fluxes are one reference flux and colours; a normal per band spans
-the same family of means, and its variances are not too small where every band has its own photons.
+position and shape that are single points. The paper's fluxes are one reference flux and colours; a normal per band
+spans the same family of means, and its variances are not too small where every band has its own photons.
 
 Axis letters: B bands, P pixels of the patch, D free numbers, F of them of fluxes,
 G of position and shape.
@@ -80,8 +80,8 @@ def bound(free: Free, shares: Float[Array, "B P"], patch: Patch, prior: Prior) -
 def negative_bound(patch: Patch, psf: Mixture, prior: Prior, points: Float[Array, "P 2"]) -> Evaluate:
     """The function from free numbers to value, gradient and Hessian of minus the bound.
 
-    Only position and shape change how light falls, which is nearly all of the work; so the Hessian's columns of the fluxes
-    are taken with that held, and the rest of it by symmetry.
+    Only position and shape change how light falls, which is nearly all of the work; so the Hessian's columns of the
+    fluxes are taken with that held, and the rest of it by symmetry.
     """
     bands = patch.counts.shape[0]
 

@@ -26,8 +26,9 @@ _MAGNITUDE = 2.5 / np.log(10)  # magnitudes in a natural logarithm
 def columns(solution: Solution, field: Field, header: Any = None) -> dict[str, np.ndarray]:
     """The columns of a catalogue, brightest source first.
 
-    Positions in pixels from 0 and, with a header that has world coordinates, in degrees; fluxes in the images' units, the
-    median and the bounds of the central 90%; colours in magnitudes; shapes for what is rather a galaxy, else empty.
+    Positions in pixels from 0 and, with a header that has world coordinates, in degrees; fluxes in the images'
+    units, the median and the bounds of the central 90%; colours in magnitudes; shapes for what is rather a galaxy,
+    else empty.
     """
     order = np.argsort(-solution.log_flux.sum(axis=1))
     x, y = solution.position[order].T
@@ -53,12 +54,19 @@ def columns(solution: Solution, field: Field, header: Any = None) -> dict[str, n
     return found | {name: np.where(star > 0.5, np.nan, shapes[:, i]) for i, name in enumerate(names)}
 
 
+def check_ending(path: str | Path) -> None:
+    """Raises `ValueError` unless a catalogue can be written to a file of this name."""
+    if Path(path).suffix not in (".csv", ".fits", ".fit"):
+        raise ValueError(f"{path}: a catalogue is written as .csv or .fits")
+
+
 def write_catalogue(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
     """Writes columns of equal length as `.csv` or `.fits`, atomically; what is not a number stays empty in CSV.
 
     Raises `ValueError` for another ending.
     """
     path = Path(path)
+    check_ending(path)
     if path.suffix == ".csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -66,14 +74,12 @@ def write_catalogue(path: str | Path, columns: Mapping[str, np.ndarray]) -> None
         for row in zip(*columns.values(), strict=True):
             writer.writerow(["" if np.isnan(value) else f"{value:.8g}" for value in row])
         atomic_write(path, text.getvalue())
-    elif path.suffix in (".fits", ".fit"):
+    else:
         fits = fits_library()
         table = [fits.Column(name=name, format="D", array=values) for name, values in columns.items()]
         content = io.BytesIO()
         fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(table)]).writeto(content)
         atomic_write(path, content.getvalue())
-    else:
-        raise ValueError(f"{path}: a catalogue is written as .csv or .fits")
 
 
 def read_catalogue(path: str | Path) -> dict[str, np.ndarray]:
@@ -92,7 +98,7 @@ def read_catalogue(path: str | Path) -> dict[str, np.ndarray]:
 def match(
     positions: Float[np.ndarray, "S 2"], reference: Float[np.ndarray, "R 2"], radius: float
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """Pairs of rows (of `positions`, of `reference`) within `radius`, each row in one pair at most, least distance in all."""
+    """Pairs of rows (of `positions`, of `reference`) within `radius`, a row in one at most, the least distance in all."""
     distance = np.linalg.norm(positions[:, None] - reference[None], axis=2)
     capped = np.minimum(distance, 2 * radius)  # a pair beyond the radius is worth no more than none
     rows, others = linear_sum_assignment(capped)

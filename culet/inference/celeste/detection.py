@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage, signal
 
-from culet.inference.celeste.field import Field
+from culet.inference.celeste.field import Field, check_pixels, sky_level
 from culet.inference.celeste.mixtures import FWHM, Mixture, density
 
 APERTURE = 0.8  # radii in full widths at half maximum: of colours and fluxes,
@@ -39,8 +39,9 @@ def detect(field: Field, model: Float[np.ndarray, "B H W"] | None = None, *, thr
     """Peaks of the filtered sum of all bands above `threshold` standard deviations, measured in each band.
 
     The filter is each band's own point spread function; positions come from a parabola through the logarithm of the
-    peak and its neighbours. Fluxes are those of circles of 0.8 full widths about it, less the median of a ring, divided by
-    the share of a point's light within. With a `model`, expected counts, what it leaves is searched. Raises `ValueError` unless the threshold is positive.
+    peak and its neighbours. Fluxes are those of circles of 0.8 full widths about it, less the median of a ring,
+    divided by the share of a point's light within. With a `model`, expected counts, what it leaves is searched.
+    Raises `ValueError` unless the threshold is positive.
     """
     if not threshold > 0:
         raise ValueError(f"a threshold of {threshold} is not positive")
@@ -56,6 +57,30 @@ def detect(field: Field, model: Float[np.ndarray, "B H W"] | None = None, *, thr
     y = rows + _vertex(*(surface[rows + 1 + step, columns + 1] for step in (-1, 0, 1)))
     fluxes, errors, stars = _measure(field, field.counts - model, x, y)
     return Detections(x, y, fluxes, errors, filtered[rows, columns], stars)
+
+
+def measure_fwhm(image: Float[np.ndarray, "H W"]) -> float:
+    """The full width at half maximum of the stars in an image, in pixels, from the widths of its brightest peaks.
+
+    Each peak of 20 or more standard deviations, at most 30 of them, is as wide as the drop from its middle to its
+    neighbours says, by Gaussians along both axes. The lower quartile is given, for galaxies are wider and neighbours widen.
+    Raises `ValueError` where there are no such peaks.
+    """
+    check_pixels(image, "the image")
+    level, spread = sky_level(image)
+    excess = ndimage.gaussian_filter(image.astype(np.float64) - level, 0.7, mode="nearest")
+    peaks = (excess == ndimage.maximum_filter(excess, size=7)) & (excess > 20 * spread)
+    peaks[[0, 1, -2, -1]], peaks[:, [0, 1, -2, -1]] = False, False
+    rows, columns = np.nonzero(peaks)
+    order = np.argsort(-excess[rows, columns])[:30]
+    if order.size == 0:
+        raise ValueError("no star is bright enough to measure how wide stars are; say --fwhm, in pixels")
+    variances = []
+    for row, column in zip(rows[order], columns[order], strict=True):
+        logs = np.log(np.maximum(excess[row - 2 : row + 3, column - 2 : column + 3], spread / 10))
+        drops = [2 * line[2] - line[0] - line[4] for line in (logs[2], logs[:, 2])]  # 4 / variance for a Gaussian
+        variances.append(8 / max(sum(drops), 0.1))
+    return FWHM * math.sqrt(max(float(np.quantile(variances, 0.25)) - 0.7**2, 0.3))
 
 
 def psf_width(psf: Mixture) -> float:
@@ -83,12 +108,14 @@ def _filtered(field: Field, model: np.ndarray) -> Float[np.ndarray, "H W"]:
 
 
 def _vertex(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Where a parabola through three equidistant values has its peak, in steps from the middle one, at most half a step."""
+    """Where a parabola through three equidistant values has its peak, in steps from the middle, at most half a step."""
     bend = before - 2 * at + after
     return np.clip(0.5 * (before - after) / np.where(bend < 0, bend, -np.inf), -0.5, 0.5)
 
 
-def _measure(field: Field, excess: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _measure(
+    field: Field, excess: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fluxes [S, B], their errors [S, B], and which are stars [S], of an image whose sky is about 0."""
     bands = len(field.bands)
     fluxes, errors, cores = (np.zeros((len(x), bands)) for _ in range(3))

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from culet.inference.celeste.mixtures import Mixture
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Field(eqx.Module):
     """Images on one grid of pixels. All bands must be registered: a source has the same (x, y) in each.
 
-    Raises `ValueError` for shapes that do not fit together, pixels that are NaN or infinite, negative counts, a sky that
-    is not positive, and bands of the same name.
+    Raises `ValueError` for shapes that do not fit together, pixels that are NaN or infinite, negative counts, a sky
+    that is not positive, and bands of the same name.
     """
 
     counts: Float[np.ndarray, "B H W"]
@@ -60,7 +60,7 @@ def check_pixels(image: Float[np.ndarray, "H W"], where: str) -> None:
     if broken.any():
         row, column = (int(i) for i in np.argwhere(broken)[0])
         raise ValueError(
-            f"{where} has {int(broken.sum())} pixels that are NaN or infinite, the first at row {row}, column {column}; "
+            f"{where} has {int(broken.sum())} NaN or infinite pixels, the first at row {row}, column {column}; "
             "cut them out, or fill them"
         )
 
@@ -68,7 +68,9 @@ def check_pixels(image: Float[np.ndarray, "H W"], where: str) -> None:
 def stack_psfs(psfs: Sequence[Mixture]) -> Mixture:
     """Point spread functions of the bands with the axis B in front; all must have as many components."""
     if len({psf.weights.shape for psf in psfs}) != 1:
-        raise ValueError(f"point spread functions have {[psf.weights.size for psf in psfs]} components; give equally many")
+        raise ValueError(
+            f"point spread functions have {[psf.weights.size for psf in psfs]} components; give equally many"
+        )
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *psfs)
 
 
@@ -87,10 +89,10 @@ def sky_level(image: Float[np.ndarray, "H W"]) -> tuple[float, float]:
 def field_from_images(images: Sequence["Image"], psfs: Sequence[Mixture], gains: Sequence[float | None]) -> Field:
     """A field from images in any linear unit.
 
-    A gain is electrons per unit of the pixels. Where it is None, an image whose sky was not subtracted tells it: of counts
-    the variance is the mean. With the gain known, the sky is set to the variance that the noise has, which holds for
-    images whose sky was subtracted too, and takes the detector's own noise as more of it. What then still is below zero is
-    noise beyond the model, and becomes zero.
+    A gain is electrons per unit of the pixels. Where it is None, an image whose sky was not subtracted tells it: of
+    counts the variance is the mean. With the gain known, the sky is set to the variance that the noise has, which
+    holds for images whose sky was subtracted too, and takes the detector's own noise as more of it. What then still
+    is below zero is noise beyond the model, and becomes zero.
 
     Raises `ValueError` for images of different shapes, an image without noise, or one that does not tell its gain.
     """
@@ -105,7 +107,9 @@ def field_from_images(images: Sequence["Image"], psfs: Sequence[Mixture], gains:
             raise ValueError(f"{image.band}: the sky has no noise, so nothing says how many photons it is")
         gain = given or image.gain or (level / spread**2 if level > 3 * spread else None)
         if gain is None:
-            raise ValueError(f"{image.band}: the sky is subtracted and the file has no GAIN; say --gain, electrons per unit")
+            raise ValueError(
+                f"{image.band}: the sky is subtracted and the file has no GAIN; say --gain, electrons per unit"
+            )
         sky = (gain * spread) ** 2
         counts.append(np.maximum(gain * (image.pixels - level) + sky, 0))
         skies.append(sky)

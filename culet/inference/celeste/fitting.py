@@ -51,7 +51,8 @@ class _Fits(NamedTuple):
 def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, progress: bool = True) -> Solution:
     """Fits every source as a star and as a galaxy, `sweeps` times over all, and weighs the two by their evidence.
 
-    Begins at the detections, whose fluxes are in counts. Raises `ValueError` when there are none, or a prior of other bands.
+    Begins at the detections, whose fluxes are in counts. Raises `ValueError` when there are none, or a prior of
+    other bands.
     """
     count, bands = len(found.x), len(field.bands)
     if count == 0:
@@ -61,7 +62,7 @@ def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, pro
     corner, stars, galaxies = _begin(found, prior)
     model = np.broadcast_to(field.sky[:, None, None], field.counts.shape).astype(np.float64)
     padded = np.pad(model, ((0, 0), (SIDE, SIDE), (SIDE, SIDE)), mode="edge")
-    near = _as_stars(stars, field.psf, bands).reshape(count, bands, SIDE, SIDE)
+    near = np.stack([_as_star(free, field.psf) for free in stars]).reshape(count, bands, SIDE, SIDE).astype(np.float64)
     for s in range(count):
         padded[_window(corner[s])] += near[s]
     order = np.argsort(-found.flux.sum(axis=1))
@@ -86,10 +87,10 @@ def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, pro
 
 
 def survey(field: Field, prior: Prior | None = None, *, threshold: float = 5.0, progress: bool = True) -> Solution:
-    """Detects and fits all that is in a field: from detections to a model, from what it leaves to sources that were hidden.
+    """Detects and fits all that is in a field: detections, a model, what it leaves, and the sources hidden there.
 
-    Sources that the first model leaves by more than `threshold` standard deviations join, and all are fitted again. Without
-    a prior, `broad_prior`. Raises `ValueError` when nothing is detected.
+    Sources that the first model leaves by more than `threshold` standard deviations join, and all are fitted again.
+    Without a prior, `broad_prior`. Raises `ValueError` when nothing is detected.
     """
     found = detect(field, threshold=threshold)
     prior = broad_prior(found) if prior is None else prior
@@ -136,15 +137,11 @@ def _points() -> Float[Array, "P 2"]:
     return jnp.stack([across.ravel(), down.ravel()], axis=1)
 
 
-def _as_stars(stars: Float[np.ndarray, "S E"], psf: Mixture, bands: int) -> Float[np.ndarray, "S B P"]:
-    """Expected counts of the sources as stars: what they are to their neighbours before they are fitted."""
-    points = _points()
-
-    def one(free: Float[Array, "E"]) -> Float[Array, "B P"]:
-        parts = split(free, bands)
-        return expected_counts(parts, light(parts, psf, points))
-
-    return np.asarray(jax.lax.map(jax.jit(one), jnp.asarray(stars)), np.float64)
+@eqx.filter_jit
+def _as_star(free: Float[Array, "E"], psf: Mixture) -> Float[Array, "B P"]:
+    """Expected counts of a source as a star: what it is to its neighbours before it is fitted."""
+    parts = split(free, psf.weights.shape[0])
+    return expected_counts(parts, light(parts, psf, _points()))
 
 
 def _begin(found: Detections, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

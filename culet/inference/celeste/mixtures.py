@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian, in standard deviations
 
-# Round galaxies of half-light radius 1 as sums of Gaussians: shares of the light, then variances. Fitted by least squares
-# to the profiles cut at 6 (exponential) and 8 radii; tests/inference/celeste/test_mixtures.py compares with the profiles.
+# Round galaxies of half-light radius 1 as sums of Gaussians: shares of the light, then variances. Fitted by least
+# squares to the profiles cut at 6 (exponential) and 8 radii; tests/inference/celeste/test_mixtures.py compares with
+# the profiles.
 EXPONENTIAL = (
     (0.00126, 0.013778, 0.075389, 0.249609, 0.434881, 0.225083),
     (0.0042233, 0.028717, 0.1137, 0.35078, 0.94519, 2.4079),
@@ -88,16 +89,15 @@ def galaxy(psf: Mixture, position: Float[Array, "2"], shape: Float[Array, "4"]) 
     variances = jnp.asarray(EXPONENTIAL[1] + DE_VAUCOULEURS[1]) * radius * radius
     covariances = psf.covariances[None] + (variances[:, None, None] * warp[None])[:, None]
     means = jnp.broadcast_to(psf.means[None] + position[None, None], (*covariances.shape[:2], 2))
-    return Mixture(
-        (weights[:, None] * psf.weights[None]).ravel(), means.reshape(-1, 2), covariances.reshape(-1, 2, 2)
-    )
+    return Mixture((weights[:, None] * psf.weights[None]).ravel(), means.reshape(-1, 2), covariances.reshape(-1, 2, 2))
 
 
 def galaxy_shape(share: float, radius: float, axis_ratio: float, angle: float) -> Float[np.ndarray, "4"]:
     """The four free numbers of a shape, any real numbers, from those that people use.
 
-    `share` of the light in the de Vaucouleurs profile, within (0, 1); half-light `radius` in pixels, the geometric mean of the two
-    axes; `axis_ratio` of the minor to the major axis, within (0, 1]; `angle` in degrees from the x axis to the major one.
+    `share` of the light in the de Vaucouleurs profile, within (0, 1); half-light `radius` in pixels, the geometric
+    mean of the two axes; `axis_ratio` of the minor to the major axis, within (0, 1]; `angle` in degrees from the x
+    axis to the major one.
     """
     if not 0 < share < 1 or not radius > 0 or not 0 < axis_ratio <= 1:
         raise ValueError(f"no galaxy has share {share}, radius {radius} and axis ratio {axis_ratio}")

@@ -32,7 +32,7 @@ class TypePrior(eqx.Module):
 
 
 class Prior(eqx.Module):
-    """The prior of a source. Shapes are as in `culet.inference.celeste.mixtures.galaxy_shape`, independent and normal."""
+    """The prior of a source. Shapes are those of `culet.inference.celeste.mixtures.galaxy_shape`, independent normals."""
 
     star_share: Float[Array, ""]
     star: TypePrior
@@ -46,7 +46,7 @@ class Prior(eqx.Module):
 
 
 def sky_prior(bands: int) -> Prior:
-    """The prior from which `make_scene` draws: stars blue or red, galaxies redder; fluxes of hundreds to ten thousands."""
+    """The prior from which `make_scene` draws: stars blue or red, galaxies redder; hundreds to ten thousands of counts."""
     return Prior(
         jnp.asarray(0.7),
         _type_prior(7.3, 0.8, bands, weights=(0.6, 0.4), means=(0.1, 0.6), sds=(0.12, 0.2)),
@@ -57,7 +57,7 @@ def sky_prior(bands: int) -> Prior:
 
 
 def broad_prior(found: Detections) -> Prior:
-    """A wide prior about the fluxes and colours that were detected, for images in any unit; half the sources are stars."""
+    """A wide prior about the fluxes and colours that were detected, for images in any unit; half are stars."""
     logs = np.log(np.maximum(found.flux, found.flux_error))
     middle, colours = np.median(logs[:, 0]), np.median(np.diff(logs, axis=1), axis=0)
     same = TypePrior(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from culet.inference.celeste.field import Field, stack_psfs
 from culet.inference.celeste.mixtures import Mixture, density, galaxy, gaussian_psf, star
-from culet.inference.celeste.prior import Prior, TypePrior, sky_prior
+from culet.inference.celeste.prior import TypePrior, sky_prior
 
 _FWHM = (3.4, 3.0, 3.2)  # pixels, of the bands in turn
 _APART = 5.0  # pixels, 1.5 full widths: nearer than that, which light is whose is for no method to say
@@ -32,8 +32,9 @@ class Scene(NamedTuple):
 def make_scene(seed: int, *, sources: int = 40, size: int = 128, bands: int = 3, sky: float = 100.0) -> Scene:
     """A square field of `size` pixels with sources from `sky_prior`, and photons drawn by Poisson's law.
 
-    Places are uniform, but no two sources are nearer than 5 pixels. The sky has `sky` counts per pixel. Raises `ValueError`
-    for no sources, no bands, a sky that is not positive, a size under 16, or more sources than find a place.
+    Places are uniform, but no two sources are nearer than 5 pixels. The sky has `sky` counts per pixel. Raises
+    `ValueError` for no sources, no bands, a sky that is not positive, a size under 16, or more sources than find a
+    place.
     """
     if sources < 1 or bands < 1 or size < 16 or not sky > 0:
         raise ValueError(f"no field has {sources} sources, {bands} bands, {size} pixels a side and a sky of {sky}")
@@ -62,20 +63,24 @@ def render(
     across, down = jnp.meshgrid(*(jnp.arange(size, dtype=jnp.float32),) * 2)
     points = jnp.stack([across.ravel(), down.ravel()], axis=1)
 
-    @jax.jit
-    def as_star(place: Array) -> Array:
-        return jax.vmap(lambda one: density(star(one, place), points))(psf)
-
-    @jax.jit
-    def as_galaxy(place: Array, shape: Array) -> Array:
-        return jax.vmap(lambda one: density(galaxy(one, place, shape), points))(psf)
-
     total = np.zeros((flux.shape[1], size * size))
     for s, is_star in enumerate(stars):
         place = jnp.asarray(position[s], jnp.float32)
-        light = as_star(place) if is_star else as_galaxy(place, jnp.asarray(shape[s], jnp.float32))
+        light = (
+            _star(psf, place, points) if is_star else _galaxy(psf, place, jnp.asarray(shape[s], jnp.float32), points)
+        )
         total += flux[s][:, None] * np.asarray(light)
     return total.reshape(-1, size, size)
+
+
+@jax.jit
+def _star(psf: Mixture, place: Array, points: Array) -> Array:
+    return jax.vmap(lambda one: density(star(one, place), points))(psf)
+
+
+@jax.jit
+def _galaxy(psf: Mixture, place: Array, shape: Array, points: Array) -> Array:
+    return jax.vmap(lambda one: density(galaxy(one, place, shape), points))(psf)
 
 
 def _places(generator: np.random.Generator, sources: int, size: int) -> Float[np.ndarray, "S 2"]:
