@@ -18,7 +18,9 @@ def celeste(
     out: Annotated[Path, typer.Option(help="The catalogue: .csv or .fits.", show_default=False)],
     fwhm: Annotated[
         list[float] | None,
-        typer.Option(help="Width of a star at half its peak, in pixels; once, or per image. Default: measured.", min=0.5),
+        typer.Option(
+            help="Width of a star at half its peak, in pixels; once, or per image. Default: measured.", min=0.5
+        ),
     ] = None,
     gain: Annotated[
         list[float] | None,
@@ -27,9 +29,9 @@ def celeste(
     threshold: Annotated[float, typer.Option(help="Standard deviations at which a source counts.", min=3)] = 5.0,
     picture: Annotated[Path | None, typer.Option(help="Draw image, model and residual here (.png).")] = None,
 ) -> None:
-    """Stars and galaxies in FITS images, with the uncertainty of every number. Needs: pip install 'culet[celeste]'
+    """Stars and galaxies in FITS images, with the uncertainty of every number. FITS needs 'culet[celeste]'.
 
-    Fits a generative model (Celeste, 2015): every source a star or a galaxy, photons by Poisson's law. Columns: position,
+    Fits a generative model (Celeste, 2015): every source a star or a galaxy, photons by Poisson's law. Columns: place,
     probability of a star, fluxes with the bounds of their central 90%, colours in magnitudes, shapes of galaxies.
 
     [dim]culet celeste g.fits r.fits i.fits --fwhm 3.2 --out catalogue.csv --picture field.png[/]

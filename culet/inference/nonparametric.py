@@ -69,7 +69,7 @@ def _alternate(
         scales = _scales(free, widest)
         means = _ascend(lambda m: jnp.sum(jax.vmap(density)(m)) - jnp.sum(_log_q(m, scales)), means)
         values = jax.vmap(density)(means)
-        traces = jax.vmap(lambda m: _trace(density, m, probes, sweep_key))(means)
+        traces = jax.vmap(lambda m: trace(density, m, probes, sweep_key))(means)
 
         def second_order(free: Float[Array, "N"]) -> Float[Array, ""]:
             scales = _scales(free, widest)
@@ -97,8 +97,8 @@ def _log_q(means: Float[Array, "N D"], scales: Float[Array, "N"]) -> Float[Array
     return jax.nn.logsumexp(logs, axis=1) - math.log(means.shape[0])
 
 
-def _trace(density: Callable, mean: Float[Array, "D"], probes: int | None, key: Key[Array, ""]) -> Float[Array, ""]:
-    """The trace of the Hessian of the log density."""
+def trace(density: Callable, mean: Float[Array, "D"], probes: int | None, key: Key[Array, ""]) -> Float[Array, ""]:
+    """The trace of the Hessian of a log density: exact, or from random signs, as many as `probes`."""
 
     def curved(direction: Float[Array, "D"]) -> Float[Array, ""]:
         return direction @ jax.jvp(jax.grad(density), (mean,), (direction,))[1]

@@ -98,7 +98,7 @@ def read_catalogue(path: str | Path) -> dict[str, np.ndarray]:
 def match(
     positions: Float[np.ndarray, "S 2"], reference: Float[np.ndarray, "R 2"], radius: float
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """Pairs of rows (of `positions`, of `reference`) within `radius`, a row in one at most, the least distance in all."""
+    """Pairs of rows (of `positions`, of `reference`) within `radius`, each in one at most, of least distance in all."""
     distance = np.linalg.norm(positions[:, None] - reference[None], axis=2)
     capped = np.minimum(distance, 2 * radius)  # a pair beyond the radius is worth no more than none
     rows, others = linear_sum_assignment(capped)

@@ -63,7 +63,7 @@ def measure_fwhm(image: Float[np.ndarray, "H W"]) -> float:
     """The full width at half maximum of the stars in an image, in pixels, from the widths of its brightest peaks.
 
     Each peak of 20 or more standard deviations, at most 30 of them, is as wide as the drop from its middle to its
-    neighbours says, by Gaussians along both axes. The lower quartile is given, for galaxies are wider and neighbours widen.
+    neighbours says, by Gaussians along both axes. The lower quartile is given, as galaxies are wider.
     Raises `ValueError` where there are no such peaks.
     """
     check_pixels(image, "the image")

@@ -94,7 +94,7 @@ def survey(field: Field, prior: Prior | None = None, *, threshold: float = 5.0, 
     """
     found = detect(field, threshold=threshold)
     prior = broad_prior(found) if prior is None else prior
-    first = infer(field, found, prior, sweeps=2, progress=progress)
+    first = infer(field, found, prior, sweeps=3, progress=progress)
     hidden = detect(field, first.model, threshold=threshold)
     kept = Detections(
         *first.position.T, np.exp(first.log_flux), _flux_error(first), found.significance, first.star_probability > 0.5

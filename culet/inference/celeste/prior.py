@@ -32,7 +32,7 @@ class TypePrior(eqx.Module):
 
 
 class Prior(eqx.Module):
-    """The prior of a source. Shapes are those of `culet.inference.celeste.mixtures.galaxy_shape`, independent normals."""
+    """The prior of a source. Shapes are those of `culet.inference.celeste.mixtures.galaxy_shape`, each normal."""
 
     star_share: Float[Array, ""]
     star: TypePrior
@@ -46,7 +46,7 @@ class Prior(eqx.Module):
 
 
 def sky_prior(bands: int) -> Prior:
-    """The prior from which `make_scene` draws: stars blue or red, galaxies redder; hundreds to ten thousands of counts."""
+    """The prior from which `make_scene` draws: stars blue or red, galaxies redder; some thousand counts."""
     return Prior(
         jnp.asarray(0.7),
         _type_prior(7.3, 0.8, bands, weights=(0.6, 0.4), means=(0.1, 0.6), sds=(0.12, 0.2)),

@@ -1,4 +1,4 @@
-"""The bound against Monte Carlo and quadrature in float64; its Hessian against automatic differentiation of the whole."""
+"""The bound against Monte Carlo in float64; its Hessian against automatic differentiation of the whole."""
 
 import equinox as eqx
 import jax
@@ -48,7 +48,9 @@ def test_the_bound_is_expected_log_joint_plus_entropy(free):
     )
     shape = 0.0
     if free.size > 6:
-        shape = stats.norm(np.asarray(PRIOR.shape_mean), np.asarray(PRIOR.shape_sd)).logpdf(np.asarray(parts.shape)).sum()
+        shape = (
+            stats.norm(np.asarray(PRIOR.shape_mean), np.asarray(PRIOR.shape_sd)).logpdf(np.asarray(parts.shape)).sum()
+        )
     colour = np.logaddexp.reduce(colour, axis=0)
     expected = pixels.sum(axis=1).mean() + flux.mean() + colour.mean() + shape + stats.norm(0, sd).entropy().sum()
     found = float(bound(parts, light(parts, PSF, POINTS), seen, PRIOR))

@@ -18,7 +18,7 @@ def test_bad_images_are_refused_with_reasons():
     field(good)
     broken = good.copy()
     broken[0, 3, 4] = np.nan
-    with pytest.raises(ValueError, match="1 NaN or infinite pixels, the first at row 3, column 4|NaN or infinite"):
+    with pytest.raises(ValueError, match="1 NaN or infinite pixels, the first at row 3, column 4"):
         field(broken)
     negative = good.copy()
     negative[0, 5, 6] = -3

@@ -53,7 +53,7 @@ def test_files_that_are_no_images_are_refused(fits, tmp_path):
     write_image(path, np.zeros((100, 100)), "g", 1.0)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match="a.fits: not a whole FITS file"):
+    with pytest.raises(OSError, match="not a whole FITS file"):
         read_image(path)
     path.write_bytes(b"not at all" * 500)
     with pytest.raises(OSError, match="not a whole FITS file"):
