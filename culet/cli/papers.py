@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from culet.core import Interrupted
 
 STATUS = {"reproduced": 0, "not reproduced": 1, "undecided": 2}
-ERROR = 3
+ERROR, EXIT_INTERRUPTED = 3, 130
 COLOURS = {"reproduced": "green", "not reproduced": "red", "undecided": "yellow", "built": "bold", "planned": "dim"}
 
 Results = Annotated[Path | None, typer.Option(help="Folder of kept results. Default: results/ of the source checkout.")]
@@ -89,10 +89,11 @@ def reproduce(
         result = _run(slug, seeds, scale, control, folder)
         verdict = result["verdict"] if place is None else _keep(slug, result, folder, place)
         _copy(result, folder, json_to, plot_to)
-    except Interrupted:
-        raise
+    except (Interrupted, KeyboardInterrupt):
+        print(f"Stopped; what was finished is in {folder / 'calls'}, where the same command goes on.", file=sys.stderr)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     except Exception as problem:  # whatever it was, a status of 1 would say "not reproduced"
-        from culet.cli.app import EXPECTED
+        from culet.cli.app import EXPECTED  # here, for that module imports this one
 
         if isinstance(problem, EXPECTED) and not os.environ.get("CULET_DEBUG"):
             print("error:", *str(problem).split(), file=sys.stderr)

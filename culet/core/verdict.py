@@ -32,7 +32,7 @@ def bootstrap_interval(values: Shaped[np.ndarray, "N"]) -> Interval | None:
     return float(low), float(high)
 
 
-def claim_verdict(margins: Float[np.ndarray, "N"], at_least: float) -> Verdict:
+def claim_verdict(margins: Float[np.ndarray, "N"], at_least: float | int) -> Verdict:
     """Whether the whole interval of the mean margin lies on one side of `at_least`; a single seed never decides."""
     interval = bootstrap_interval(margins)
     if interval is None:

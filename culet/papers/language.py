@@ -102,13 +102,16 @@ def _step(course: Course, taught: bool) -> tuple[Any, Any]:
 
 def token_losses(model: Decoder, rows: Rows) -> Float[np.ndarray, "N T"]:
     """The next-token loss at each place of the rows, in nats."""
-    found = [_losses(model, *pair) for pair in zip(rows["inputs"], rows["targets"], strict=True)]
+    names = ("inputs", "targets", "positions")
+    found = [_losses(model, *row) for row in zip(*(rows[name] for name in names), strict=True)]
     return np.asarray(jax.device_get(found))
 
 
 @eqx.filter_jit
-def _losses(model: Decoder, inputs: Int[Array, "T"], targets: Int[Array, "T"]) -> Float[Array, "T"]:
-    log_probabilities = jax.nn.log_softmax(model(inputs))
+def _losses(
+    model: Decoder, inputs: Int[Array, "T"], targets: Int[Array, "T"], positions: Int[Array, "T"]
+) -> Float[Array, "T"]:
+    log_probabilities = jax.nn.log_softmax(model(inputs, positions))
     return -jnp.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]
 
 
@@ -128,7 +131,7 @@ def beyond_training(model: Decoder, tokens: Int[np.ndarray, "S"], length: int) -
     """
     rows = stream_rows(tokens, 8 * length)
     long = token_losses(model, rows)
-    short = token_losses(model, stream_rows(tokens[: long.size + 1], length))
+    short = token_losses(model, {**rows, "positions": rows["positions"] % length})  # as rows of `length`
     beyond, inside = (found.reshape(-1, 8, length)[:, 4:, length // 2 :] for found in (long, short))
     return {"inside_loss": inside.mean(), "beyond_loss": beyond.mean(), **curve(long)}
 

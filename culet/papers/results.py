@@ -68,7 +68,7 @@ def keep(made: Path, results: Path, slug: str) -> Path:
     return results / slug
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """A figure for people: three digits that count."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
