@@ -5,7 +5,8 @@ position and shape that are single points. The paper's fluxes are one reference 
 spans the same family of means, and its variances are not too small where every band has its own photons.
 
 Axis letters: B bands, P pixels of the patch, D free numbers, F of them of fluxes,
-G of position and shape.
+G of position and shape,
+E all but the deviations of fluxes.
 """
 
 import math
@@ -110,7 +111,7 @@ def negative_bound(patch: Patch, psf: Mixture, prior: Prior, points: Float[Array
 class Curvature(eqx.Module):
     """What the Hessian of the negative bound says of a source of one type."""
 
-    covariance: Float[Array, "D-B D-B"]  # of log fluxes, position and shape, in this order
+    covariance: Float[Array, "E E"]  # of log fluxes, position and shape, in this order
     evidence: Float[Array, ""]  # the bound, with the volume that position and shape have about their best point
 
 

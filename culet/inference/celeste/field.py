@@ -25,9 +25,9 @@ class Field(eqx.Module):
     that is not positive, and bands of the same name.
     """
 
-    counts: Float[np.ndarray, "B H W"]
-    sky: Float[np.ndarray, "B"]  # expected counts per pixel without sources
-    gain: Float[np.ndarray, "B"]  # counts per unit of flux
+    counts: Float[np.ndarray, "..."]  # [B H W]; shapes are checked below, with words for users
+    sky: Float[np.ndarray, "..."]  # [B], expected counts per pixel without sources
+    gain: Float[np.ndarray, "..."]  # [B], counts per unit of flux
     psf: Mixture  # of each band: leaves have the axis B in front
     bands: tuple[str, ...] = eqx.field(static=True)
 

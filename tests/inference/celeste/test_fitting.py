@@ -52,7 +52,7 @@ def test_detection_finds_places_and_fluxes_of_stars(scene):
     assert np.median(np.abs(pulls)) < 2
     assert len(detect(scene.field, threshold=1e4).x) == 0
     with pytest.raises(ValueError, match="not positive"):
-        detect(scene.field, threshold=0)
+        detect(scene.field, threshold=0.0)
 
 
 def test_the_fit_is_nearer_than_the_detection_and_knows_how_near(scene, solution):
