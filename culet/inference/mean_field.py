@@ -73,7 +73,7 @@ def _climb(
         return (jax.tree.map(jnp.add, q, updates), state), -value
 
     below = jnp.zeros((size, size), vector.dtype) if full_rank else None
-    q = (vector, jnp.full_like(vector, _FIRST_LOG_SCALE), below)
+    q: Any = (vector, jnp.full_like(vector, _FIRST_LOG_SCALE), below)
     (q, _), bounds = jax.lax.scan(step, (q, optimizer.init(q)), jax.random.split(key, steps))
     return q, bounds
 

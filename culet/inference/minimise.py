@@ -29,6 +29,7 @@ def lbfgs(
     def step(carry: Any) -> Any:
         x, state, _, count = carry
         value, gradient = value_and_gradient(x, state=state)
+        updates: Any
         updates, state = optimizer.update(gradient, state, x, value=value, grad=gradient, value_fn=objective)
         moved = jnp.all(jnp.isfinite(updates))
         x = jnp.where(moved, x + updates, x)

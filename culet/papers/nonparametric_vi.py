@@ -107,7 +107,7 @@ def _compiled() -> Callable[..., Any]:
     import equinox as eqx
     import jax
 
-    def over(log_density: "LogDensity", posterior: "Posterior", points: "Float[Array, 'G 2']") -> Any:
+    def over(log_density: "LogDensity", posterior: "Posterior", points: Any) -> Any:  # points [G, 2]
         return jax.lax.map(lambda one: (log_density(one), posterior.log_prob(one)), points, batch_size=4800)
 
     return eqx.filter_jit(over)

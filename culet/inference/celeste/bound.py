@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from culet.inference.celeste.mixtures import Mixture, density, galaxy, star
@@ -28,9 +29,9 @@ Evaluate = Callable[[Float[Array, "D"]], Derivatives]
 class Patch(NamedTuple):
     """The pixels about a source; positions count from the patch's first pixel."""
 
-    counts: Float[Array, "B P"]
-    others: Float[Array, "B P"]  # expected counts of the sky and the neighbours
-    weight: Float[Array, "P"]  # 0 beyond the border of the image
+    counts: Float[Array | np.ndarray, "B P"]
+    others: Float[Array | np.ndarray, "B P"]  # expected counts of the sky and the neighbours
+    weight: Float[Array | np.ndarray, "P"]  # 0 beyond the border of the image
 
 
 class Free(NamedTuple):

@@ -77,6 +77,7 @@ def stack_psfs(psfs: Sequence[Mixture]) -> Mixture:
 def sky_level(image: Float[np.ndarray, "H W"]) -> tuple[float, float]:
     """Level and standard deviation of the sky: pixels more than 3 deviations above or below the median are left out."""
     kept = image.ravel().astype(np.float64)
+    level = spread = 0.0
     for _ in range(20):
         level, spread = np.median(kept), 1.4826 * np.median(np.abs(kept - np.median(kept)))
         inside = np.abs(kept - level) <= 3 * spread

@@ -67,16 +67,19 @@ def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, pro
         padded[_window(corner[s])] += near[s]
     order = np.argsort(-found.flux.sum(axis=1))
     groups = [order[i : i + _AT_ONCE] for i in range(0, count, _AT_ONCE)]
-    kept: list[_Fits] = [None] * len(groups)  # type: ignore[list-item]
+    kept: list[_Fits] = []
     with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
         task = bar.add_task("fitting", total=sweeps * len(groups))
         for sweep in range(sweeps):
-            for g, group in enumerate(groups):
+            kept.clear()
+            for group in groups:
                 batch = np.resize(group, _AT_ONCE)  # the last one is filled up with sources that it has
                 patches = _patches(field, padded, near, corner, batch)
                 steps = _FIRST_STEPS if sweep == 0 else _STEPS
-                fits = _fit(stars[batch], galaxies[batch], patches, field.psf, prior, jnp.asarray(steps))
-                kept[g] = fits = jax.tree.map(lambda leaf, n=len(group): np.asarray(leaf)[:n], fits)
+                begun = jnp.asarray(stars[batch]), jnp.asarray(galaxies[batch])
+                fits = _fit(*begun, patches, field.psf, prior, jnp.asarray(steps))
+                fits = jax.tree.map(lambda leaf, n=len(group): np.asarray(leaf)[:n], fits)
+                kept.append(fits)
                 stars[group], galaxies[group] = fits.star, fits.galaxy
                 for s, new in zip(group, fits.expected.reshape(-1, bands, SIDE, SIDE), strict=True):
                     padded[_window(corner[s])] += new - near[s]
@@ -96,9 +99,8 @@ def survey(field: Field, prior: Prior | None = None, *, threshold: float = 5.0, 
     prior = broad_prior(found) if prior is None else prior
     first = infer(field, found, prior, sweeps=3, progress=progress)
     hidden = detect(field, first.model, threshold=threshold)
-    kept = Detections(
-        *first.position.T, np.exp(first.log_flux), _flux_error(first), found.significance, first.star_probability > 0.5
-    )
+    (x, y), flux, star = first.position.T, np.exp(first.log_flux), first.star_probability > 0.5
+    kept = Detections(x, y, flux, _flux_error(first), found.significance, star)
     both = Detections(*(np.concatenate(columns) for columns in zip(kept, hidden, strict=True)))
     return infer(field, both, prior, sweeps=3, progress=progress)
 
@@ -127,7 +129,7 @@ def _fit(
         share = jax.nn.sigmoid(odds)
         parts = [split(point, bands) for point, _ in best]
         as_star, as_galaxy = (expected_counts(free, light(free, psf, points)) for free in parts)
-        return _Fits(best[0][0], best[1][0], *curved, share, share * as_star + (1 - share) * as_galaxy)
+        return _Fits(best[0][0], best[1][0], curved[0], curved[1], share, share * as_star + (1 - share) * as_galaxy)
 
     return jax.lax.map(lambda each: one(*each), (stars, galaxies, patches))  # one by one stays within the cache
 

@@ -54,6 +54,7 @@ def gaussian_psf(fwhm: float, wings: float = 0.15) -> Mixture:
 def _core_sigma(fwhm: float, wings: float) -> float:
     """The core's standard deviation that makes the whole fall to half at fwhm / 2, by bisection."""
     low, high = 0.25 * fwhm / FWHM, fwhm / FWHM
+    middle = high
     for _ in range(60):
         middle = 0.5 * (low + high)
         core, wide = (0.5 * (fwhm / 2 / (middle * scale)) ** 2 for scale in (1.0, 2.0))

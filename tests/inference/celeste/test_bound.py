@@ -1,16 +1,19 @@
 """The bound against Monte Carlo in float64; its Hessian against automatic differentiation of the whole."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats as scipy_stats
 
 from culet.inference.celeste import gaussian_psf, sky_prior
 from culet.inference.celeste.bound import Patch, bound, curvature, light, negative_bound, split
 from culet.inference.celeste.field import stack_psfs
 
+stats: Any = scipy_stats  # its stubs take frozen distributions for discrete ones
 BANDS, SIDE = 2, 9
 PSF, PRIOR = stack_psfs([gaussian_psf(3.0), gaussian_psf(2.5)]), sky_prior(BANDS)
 ACROSS, DOWN = np.meshgrid(np.arange(SIDE), np.arange(SIDE))

@@ -38,6 +38,7 @@ def test_scaled_integers_in_an_extension_and_world_coordinates(fits, tmp_path):
     np.testing.assert_allclose(found.pixels, 100 + 2 * np.arange(30.0).reshape(5, 6))
     assert found.band == "image" and found.gain is None
     places = world(found.header, np.array([0.0, 10.0]), np.array([0.0, 0.0]))
+    assert places is not None
     np.testing.assert_allclose(places, [[150, 2], [150 - 1e-3 / np.cos(np.radians(2)), 2]], atol=1e-6)
 
 
