@@ -1,4 +1,4 @@
-"""Probabilistic inference: stochastic variational inference and topic models.
+"""Inference: posteriors for any log density, topic models, telescope images, sound textures, disentangling.
 
 Names are loaded when first used.
 """
@@ -9,36 +9,70 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.inference.corpus import Corpus, count_words, python_sources, read_corpus
+    from culet.inference.diagnostics import effective_sample_size, elbo, log_weights, pareto_k, r_hat
+    from culet.inference.disentangling.mig import mutual_information_gap
+    from culet.inference.disentangling.recipe import CapacityRecipe
+    from culet.inference.disentangling.training import train_autoencoder
     from culet.inference.fitting import Fitting
     from culet.inference.held_out import document_completion
+    from culet.inference.mean_field import advi
+    from culet.inference.mode import laplace
+    from culet.inference.nonparametric import npv
+    from culet.inference.posterior import Posterior
     from culet.inference.svi import Conjugate, robbins_monro, update
+    from culet.inference.textures.settings import TextureSettings
+    from culet.inference.textures.synthesis import synthesise_texture
     from culet.inference.topic_folder import load_topics, save_topics
     from culet.inference.topic_models import HDP, LDA, SparseLDA
 
 _HOME = {
     "corpus": ("Corpus", "count_words", "python_sources", "read_corpus"),
+    "diagnostics": ("effective_sample_size", "elbo", "log_weights", "pareto_k", "r_hat"),
+    "disentangling.mig": ("mutual_information_gap",),
+    "disentangling.recipe": ("CapacityRecipe",),
+    "disentangling.training": ("train_autoencoder",),
     "fitting": ("Fitting",),
     "held_out": ("document_completion",),
+    "mean_field": ("advi",),
+    "mode": ("laplace",),
+    "nonparametric": ("npv",),
+    "posterior": ("Posterior",),
     "svi": ("Conjugate", "robbins_monro", "update"),
+    "textures.settings": ("TextureSettings",),
+    "textures.synthesis": ("synthesise_texture",),
     "topic_folder": ("load_topics", "save_topics"),
     "topic_models": ("HDP", "LDA", "SparseLDA"),
 }
 
 __all__ = [
-    "HDP",
-    "LDA",
-    "Conjugate",
     "Corpus",
-    "Fitting",
-    "SparseLDA",
     "count_words",
-    "document_completion",
-    "load_topics",
     "python_sources",
     "read_corpus",
+    "effective_sample_size",
+    "elbo",
+    "log_weights",
+    "pareto_k",
+    "r_hat",
+    "mutual_information_gap",
+    "CapacityRecipe",
+    "train_autoencoder",
+    "Fitting",
+    "document_completion",
+    "advi",
+    "laplace",
+    "npv",
+    "Posterior",
+    "Conjugate",
     "robbins_monro",
-    "save_topics",
     "update",
+    "TextureSettings",
+    "synthesise_texture",
+    "load_topics",
+    "save_topics",
+    "HDP",
+    "LDA",
+    "SparseLDA",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)
