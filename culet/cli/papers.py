@@ -1,0 +1,215 @@
+"""`culet systems`, `culet reproduce`, `culet gallery`: the papers, their claims, and what came of them."""
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from culet.core import Interrupted
+
+STATUS = {"reproduced": 0, "not reproduced": 1, "undecided": 2}
+ERROR, EXIT_INTERRUPTED = 3, 130
+COLOURS = {"reproduced": "green", "not reproduced": "red", "undecided": "yellow", "built": "bold", "planned": "dim"}
+
+Results = Annotated[Path | None, typer.Option(help="Folder of kept results. Default: results/ of the source checkout.")]
+
+
+class _Reproduce(TyperCommand):
+    """Its usage errors exit with the status of an error, as 2 means undecided."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)
+        except Exception as problem:
+            if getattr(problem, "exit_code", None) == 2:
+                problem.exit_code = ERROR  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command("systems")(systems)
+    app.command("reproduce", cls=_Reproduce)(reproduce)
+    app.command("gallery")(gallery)
+
+
+def systems(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    results: Results = None,
+) -> None:
+    """Lists the systems of this library: planned, built, or with what came of their paper's claim.
+
+    The last column is the margin by which the first claim was met, with its interval, and the bound it had to reach.
+    """
+    from culet.papers.results import overview, results_folder
+
+    rows = overview(results_folder(results))
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _systems_table(rows)
+
+
+def reproduce(
+    slug: Annotated[str, typer.Argument(help="The system; culet systems lists them.", show_default=False)],
+    seeds: Annotated[
+        int | None, typer.Option(help="How many. Default: as many as the experiment asks for.", min=1)
+    ] = None,
+    scale: Annotated[
+        Literal["smoke", "laptop"], typer.Option(help="smoke: seconds, only to see it run. laptop: minutes.")
+    ] = "laptop",
+    json_to: Annotated[Path | None, typer.Option("--json", help="Write the result to this file too.")] = None,
+    plot_to: Annotated[Path | None, typer.Option("--plot", help="And the figure to this one (PNG).")] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="Break the method: a claim must then come out false (status 1).")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Run the control too, and put both into the folder of kept results.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the run is kept and goes on. Default: runs/reproduce/SLUG.")
+    ] = None,
+    results: Results = None,
+) -> None:
+    """Puts the claim of a system's paper to the test: method and baselines, over seeds, with an interval.
+
+    Exit status: 0 reproduced, 1 not reproduced, 2 undecided, 3 error. Stopped, the same command goes on where it was.
+
+    [dim]culet reproduce gemma-2 --scale smoke[/]
+    [dim]culet reproduce griffin --seeds 5 --json griffin.json --plot griffin.png[/]
+    """
+    folder = out or Path("runs/reproduce") / slug
+    try:
+        place = _place(control, scale, results) if keep else None
+        result = _run(slug, seeds, scale, control, folder)
+        verdict = result["verdict"] if place is None else _keep(slug, result, folder, place)
+        _copy(result, folder, json_to, plot_to)
+    except (Interrupted, KeyboardInterrupt):
+        print(f"Stopped; what was finished is in {folder / 'calls'}, where the same command goes on.", file=sys.stderr)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except Exception as problem:  # whatever it was, a status of 1 would say "not reproduced"
+        from culet.cli.app import EXPECTED  # here, for that module imports this one
+
+        if isinstance(problem, EXPECTED) and not os.environ.get("CULET_DEBUG"):
+            print("error:", *str(problem).split(), file=sys.stderr)
+        else:
+            traceback.print_exc()
+        raise typer.Exit(ERROR) from None
+    raise typer.Exit(STATUS[verdict])
+
+
+def gallery(
+    out: Annotated[Path, typer.Option(help="The folder to write; replaced if it is a gallery.")] = Path("runs/gallery"),
+    results: Results = None,
+) -> None:
+    """Writes a page per system and an index, with pictures, sounds, claims and figures of the kept results.
+
+    The pages need no server: open index.html in any browser.
+    """
+    from culet.papers.gallery import write_gallery
+    from culet.papers.results import results_folder
+
+    shown = write_gallery(out, results_folder(results))
+    print(f"{out / 'index.html'}: {shown} systems with results")
+
+
+def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) -> dict[str, Any]:
+    """Runs an experiment and tells what came of it."""
+    from culet.core.reproduce import run_experiment
+    from culet.papers import find_experiment
+
+    experiment = find_experiment(slug)
+    result = run_experiment(experiment, seeds=seeds or experiment.seeds, scale=scale, folder=folder, control=control)
+    _tell(result)
+    print(f"{folder / ('control.json' if control else 'result.json')}, {folder / result['figure']}")
+    return result
+
+
+def _place(control: bool, scale: str, results: Path | None) -> Path:
+    """Where to keep a result. Raises ValueError when it is none that is kept."""
+    from culet.papers.results import KEPT_SCALE, results_folder
+
+    if control or scale != KEPT_SCALE:
+        raise ValueError(f"--keep is for runs at {KEPT_SCALE} scale and without --control, which it runs itself")
+    place = results_folder(results)
+    if place is None:
+        raise ValueError("this culet runs from no source checkout; say with --results where to keep results")
+    return place
+
+
+def _keep(slug: str, result: dict[str, Any], folder: Path, place: Path) -> Any:
+    """Runs the control of a result, keeps both, and returns what the result is worth beside it."""
+    from culet.core.verdict import standing
+    from culet.papers.results import keep
+
+    found = _run(slug, len(result["seeds"]), result["scale"], True, folder)
+    print(f"kept in {keep(folder, place, slug)}")
+    return standing(result, found)
+
+
+def _copy(result: dict[str, Any], folder: Path, json_to: Path | None, plot_to: Path | None) -> None:
+    from culet.core import atomic_write
+
+    if json_to is not None:
+        atomic_write(json_to, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    if plot_to is not None:
+        atomic_write(plot_to, (folder / result["figure"]).read_bytes())
+
+
+def _tell(result: dict[str, Any]) -> None:
+    """Tables of arms and claims, and the verdict in words."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from culet.papers.results import number, spread
+
+    console = Console()
+    heads = [f"{one['name'].replace('_', ' ')}, {one['unit']} ({one['better']} is better)" for one in result["metrics"]]
+    arms = Table("arm", *heads, f"budget, {result['budget_unit']}", box=None, padding=(0, 2, 0, 0))
+    for name, arm in result["arms"].items():
+        found = arm["metrics"]
+        cells = [spread(found[one["name"]]) if one["name"] in found else "" for one in result["metrics"]]
+        spent = number(arm["budget"][0]) if arm["budget"] else ""
+        label = escape(name) + " (broken)" * arm["broken"]
+        arms.add_row(label, *cells, spent + " (not compared)" * (not arm["equal_budget"]))
+    claims = Table("claim", "margin", "at least", "verdict", box=None, padding=(0, 2, 0, 0))
+    for claim in result["claims"]:
+        verdict = f"[{COLOURS[claim['verdict']]}]{claim['verdict']}[/]"
+        claims.add_row(escape(claim["text"]), spread(claim), number(claim["at_least"]), verdict)
+    console.print(f"[bold]{escape(result['question'])}[/]", arms, claims, _words(result), sep="\n\n")
+
+
+def _words(result: dict[str, Any]) -> str:
+    seeds, verdict = len(result["seeds"]), result["verdict"]
+    if result["control"]:
+        caught = verdict == "not reproduced"
+        return "[green]Control: the broken method fails, as it must.[/]" if caught else (
+            f"[red]Control: the broken method comes out as {verdict}; so the claim shows nothing yet.[/]"
+        )  # fmt: skip
+    why = {
+        "reproduced": f"every claim holds over the whole of its interval, {seeds} seeds.",
+        "not reproduced": f"the whole interval of a claim lies below its bound, {seeds} seeds.",
+        "undecided": "one seed gives no interval." if seeds == 1 else f"an interval of {seeds} seeds holds its bound.",
+    }
+    scale = "" if result["scale"] == "laptop" else f" (At {result['scale']} scale this says nothing about the paper.)"
+    return f"[{COLOURS[verdict]}]{verdict.capitalize()}[/]: {why[verdict]}{scale}"
+
+
+def _systems_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from culet.papers.results import number, spread
+
+    table = Table("slug", "title", "year", "facet", "state", "margin of the first claim", box=None)
+    for row in rows:
+        told = f"{spread(row['claims'][0])}, at least {number(row['claims'][0]['at_least'])}" if row["claims"] else ""
+        state = f"[{COLOURS[row['state']]}]{row['state']}[/]"
+        table.add_row(row["slug"], row["title"], str(row["year"]), row["facet"], state, told)
+    Console().print(table)

@@ -1,0 +1,122 @@
+"""RecurrentGemma (2404.07839): as good as a Gemma of its size, with a state that does not grow.
+
+Axis letters: N seeds.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from culet.lm import DecoderConfig
+    from culet.papers.language import Course
+
+RECURRENT, GEMMA = "RecurrentGemma", "Gemma"
+SHORT, LONG = 1024, 16 * 1024  # tokens whose state is measured
+
+
+def _course(scale: Scale) -> "Course":
+    from culet.papers.language import Course
+
+    if scale == "smoke":
+        return Course(steps=4, batch_size=4, length=32, rate=4e-3)
+    return Course(steps=240, batch_size=16, length=128, rate=4e-3)
+
+
+def _config(scale: Scale, preset: str, pattern: str) -> "DecoderConfig":
+    """Layers of either kind, the MLPs of Gemma a little wider, so that both have equally many parameters."""
+    from culet.lm import scaled
+    from culet.papers.language import VOCABULARY
+
+    small = scale == "smoke"
+    width, layers = (16, 2) if small else (96, 3)
+    hidden = 3 * width + (round(2 * width / 9) if pattern == "G" else 0)
+    config = scaled(
+        preset, layers=layers, width=width, heads=2, kv_heads=1, hidden=hidden, vocabulary=VOCABULARY[scale],
+        window=8 if small else 64,
+    )  # fmt: skip
+    return dataclasses.replace(config, pattern=pattern[-layers:])
+
+
+def _arm(preset: str, pattern: str) -> Any:
+    """Trains a model on short rows and measures its loss inside and beyond their length, and the size of its state."""
+
+    def run(seed: int, scale: Scale) -> dict[str, Any]:
+        import jax
+
+        from culet.lm import sizes
+        from culet.papers.language import beyond_training, learn, parameters, stream_rows, streams
+
+        training, held_out = streams(scale)
+        course, config = _course(scale), _config(scale, preset, pattern)
+        model = learn(config.init(jax.random.key(seed)), stream_rows(training, course.length), course, seed)
+        return {
+            "budget": course.tokens,
+            "parameters": parameters(model),
+            "state_bytes": sizes(config, SHORT).cache_bytes,
+            "long_state_bytes": sizes(config, LONG).cache_bytes,
+            **beyond_training(model, held_out, course.length),
+        }
+
+    return one_by_one(run)
+
+
+def _figure(findings: Findings) -> "Figure":
+    from culet.papers.language import place_figure
+
+    trained = int(2 * findings[RECURRENT]["places"][0, -1] / 8) + 1
+    return place_figure(findings, "Equal size and tokens, rows of eight times the training length", trained)
+
+
+experiment = Experiment(
+    slug="recurrent-gemma",
+    question="Does a Gemma whose global attention is replaced by gated linear recurrences and local attention learn as "
+    "much from the same tokens, while what it keeps of a text stays the same size?",
+    metrics=[
+        Metric(name="inside_loss", unit="nats per token within the training length", better="lower"),
+        Metric(name="beyond_loss", unit="the same tokens, 4 to 8 training lengths before them", better="lower"),
+        Metric(name="state_bytes", unit="bytes after 1,024 tokens, bfloat16", better="lower"),
+        Metric(name="long_state_bytes", unit="bytes after 16,384 tokens", better="lower"),
+        Metric(name="parameters", unit="numbers", better="lower"),
+    ],
+    budget_unit="tokens read",
+    arms={
+        RECURRENT: Arm(what="recurrences, attention to the last 64 tokens", run=_arm("recurrent-gemma-2b", "RRL")),
+        GEMMA: Arm(what="three layers of attention to all tokens", run=_arm("gemma-2b", "G")),
+    },
+    claims=[
+        Claim(
+            text="Within the training length, RecurrentGemma's held-out loss is at most 0.05 nats per token above "
+            "Gemma's.",
+            margin=lambda findings: findings[GEMMA]["inside_loss"] - findings[RECURRENT]["inside_loss"],
+            at_least=-0.05,
+        ),
+        Claim(
+            text="On the same tokens, its loss with 4 to 8 training lengths before them is at most 0.02 nats above "
+            "that with at most one.",
+            margin=lambda findings: findings[RECURRENT]["inside_loss"] - findings[RECURRENT]["beyond_loss"],
+            at_least=-0.02,
+        ),
+        Claim(
+            text="Its state has the same size after 16,384 tokens as after 1,024.",
+            margin=lambda findings: 1.0 - findings[RECURRENT]["long_state_bytes"] / findings[RECURRENT]["state_bytes"],
+            at_least=0.0,
+        ),
+        Claim(
+            text="After 16,384 tokens, Gemma's cache is at least ten times as large as its state.",
+            margin=lambda findings: findings[GEMMA]["long_state_bytes"] / findings[RECURRENT]["long_state_bytes"],
+            at_least=10.0,
+        ),
+    ],
+    control={
+        RECURRENT: Arm(what="its local attention made global", run=_arm("recurrent-gemma-2b", "RRG")),
+    },
+    figure=_figure,
+    different="The paper trains 2B and 9B models on two trillion tokens and compares them with Gemmas trained on "
+    "more, by benchmarks of skills. Here both have 0.5 million parameters, read the same tokens of Python's "
+    "own documentation, and are compared by held-out loss, on rows of 128 tokens in training and 1,024 at most later.",
+    usage="culet train TEXTS --preset recurrent-gemma-2b --scaled layers=3,width=96,heads=2,window=64 --out MODEL",
+)  # fmt: skip
