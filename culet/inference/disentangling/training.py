@@ -32,17 +32,20 @@ def objective(model: AutoEncoder, batch: Any, key: Key[Array, ""]) -> Loss:
     return capacity_bound(error, gaussian_divergence(mean, log_variance), **pressure)
 
 
-class Pressed:
+def pressure_at(recipe: CapacityRecipe, step: int) -> dict[str, Float[Array, ""]]:
+    """The scalars that stand in the batch of a step, counted from 0."""
+    values = {"beta": recipe.beta, "gamma": recipe.gamma, "capacity": recipe.capacity_at(step)}
+    return {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
+
+
+class _Pressed:
     """Batches with the pressure of their step beside the images."""
 
     def __init__(self, batches: Indexable, recipe: CapacityRecipe):
         self.batches, self.recipe = batches, recipe
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        """The batch of a step, counted from 0."""
-        recipe = self.recipe
-        pressure = {"beta": recipe.beta, "gamma": recipe.gamma, "capacity": recipe.capacity_at(step)}
-        return self.batches[step] | {name: jnp.asarray(value, jnp.float32) for name, value in pressure.items()}
+        return self.batches[step] | pressure_at(self.recipe, step)
 
 
 def train_autoencoder(
@@ -64,7 +67,7 @@ def train_autoencoder(
     model = AutoEncoder(shape, recipe.latents, key=model_key)
     optimizer = optax.adam(recipe.learning_rate)
     state = fit(
-        training_step(objective, optimizer), TrainState.create(model, optimizer, key), Pressed(batches, recipe),
+        training_step(objective, optimizer), TrainState.create(model, optimizer, key), _Pressed(batches, recipe),
         steps=recipe.steps, folder=folder, checkpoint_every=max(1, recipe.steps // 10), progress=progress,
         log_every=max(1, recipe.steps // 200), name="disentangling",
     )  # fmt: skip

@@ -55,7 +55,7 @@ def _scattered(
     seconds: float, rate: int, random: np.random.Generator, grains: list[tuple[float, np.ndarray]]
 ) -> Float[np.ndarray, "N"]:
     """Grains put where they start, above hiss; the loudest sample is 0.9."""
-    sound = 1e-3 * random.standard_normal(round(seconds * rate))
+    sound = 1e-4 * random.standard_normal(round(seconds * rate))
     for start, grain in grains:
         place = round(start * rate)
         room = sound[place : place + len(grain)]

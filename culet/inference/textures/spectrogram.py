@@ -21,17 +21,21 @@ def log_magnitude(samples: Float[np.ndarray, "N"], window: int) -> tuple[Float[n
         raise ValueError(f"the sound has {len(samples)} samples; a texture needs at least {4 * window}")
     if not np.isfinite(samples).all():
         raise ValueError("the sound has samples that are not finite")
-    magnitudes = np.abs(_transform(window).stft(np.asarray(samples, np.float64)))
+    magnitudes = _magnitudes(samples, window)
     unit = FLOOR * float(magnitudes.max())
     if unit < 1e-12:
         raise ValueError("the sound is silent; there is no texture to copy")
     return np.log1p(magnitudes / unit).T.astype(np.float32), unit
 
 
+def in_units(samples: Float[np.ndarray, "N"], unit: float, window: int) -> Float[np.ndarray, "T F"]:
+    """As `log_magnitude`, but in another sound's unit, so that the two can be compared."""
+    return np.log1p(_magnitudes(samples, window) / unit).T.astype(np.float32)
+
+
 def frames_of(samples: int, window: int) -> int:
     """How many frames a sound of so many samples has."""
-    transform = _transform(window)
-    return transform.p_num(samples)
+    return _transform(window).p_num(samples)
 
 
 def sound(
@@ -52,6 +56,10 @@ def sound(
         before = consistent
         phases = ahead / np.maximum(np.abs(ahead), 1e-12)
     return transform.istft(magnitudes * phases, k1=samples).astype(np.float32)
+
+
+def _magnitudes(samples: np.ndarray, window: int) -> np.ndarray:
+    return np.abs(_transform(window).stft(np.asarray(samples, np.float64)))
 
 
 def _transform(window: int) -> scipy.signal.ShortTimeFFT:

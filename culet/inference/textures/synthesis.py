@@ -3,6 +3,7 @@
 Axis letters: N samples, T frames, F frequencies.
 """
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -17,7 +18,7 @@ from culet.core.progress import Progress
 from culet.inference.textures.features import RandomFeatures
 from culet.inference.textures.loss import TextureLoss, Weights
 from culet.inference.textures.settings import TextureSettings
-from culet.inference.textures.spectrogram import frames_of, log_magnitude, sound
+from culet.inference.textures.spectrogram import frames_of, in_units, log_magnitude, sound
 
 RHYTHM_SECONDS = 0.2
 """Autocorrelations count from this lag on."""
@@ -70,8 +71,7 @@ def synthesise_texture(
     target = found * scale + mean
     new = sound(target, unit, window, count, settings.phase_iterations, settings.seed)
     terms = {name: float(value) for name, value in loss.terms(jnp.asarray(found))._asdict().items()}
-    magnitude = np.expm1(log_magnitude(new, window)[0]) * log_magnitude(new, window)[1]
-    return Texture(new, np.log1p(magnitude / unit).astype(np.float32), source, terms, iterations)
+    return Texture(new, in_units(new, unit, window), source, terms, iterations)
 
 
 @eqx.filter_jit
@@ -81,30 +81,24 @@ def _value_and_gradient(loss: TextureLoss, spectrogram: Any) -> Any:
 
 def _minimise(loss: TextureLoss, start: np.ndarray, iterations: int, progress: bool) -> tuple[np.ndarray, int]:
     """L-BFGS: the algebra in float64, in which it does not stall, the loss in float32."""
-    bar = Progress("texture", 0, iterations) if progress else None
+    done = 0
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _value_and_gradient(loss, jnp.asarray(flat.reshape(start.shape), jnp.float32))
         return float(value), np.asarray(gradient, np.float64).ravel()
 
-    done = 0
+    with Progress("texture", 0, iterations) if progress else contextlib.nullcontext() as bar:
 
-    def tell(intermediate_result: scipy.optimize.OptimizeResult) -> None:
-        nonlocal done
-        done += 1
-        if bar:
-            bar.update(done, float(intermediate_result.fun), None)
+        def tell(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            nonlocal done
+            done += 1
+            if bar:
+                bar.update(done, float(intermediate_result.fun), None)
 
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 0.0, "gtol": 0.0}
-    if bar:
-        bar.__enter__()
-    try:
+        options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 0.0, "gtol": 0.0}
         found = scipy.optimize.minimize(
             value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", callback=tell, options=options
         )
-    finally:
-        if bar:
-            bar.__exit__()
     if not np.isfinite(found.fun):
         raise ArithmeticError(f"the loss of the texture became {found.fun}; use smaller weights")
     return found.x.reshape(start.shape).astype(np.float32), done
