@@ -43,9 +43,7 @@ class AutoEncoder(eqx.Module):
         flat = self.corner[0] * self.corner[1] * self.corner[2]
         sizes = [channels, width, width, 2 * width]
         self.convolutions = [Halving(sizes[i], sizes[i + 1], key=keys[i]) for i in range(HALVINGS)]
-        self.transposed = [
-            Doubling(sizes[i + 1], sizes[i], key=keys[HALVINGS + i]) for i in reversed(range(HALVINGS))
-        ]
+        self.transposed = [Doubling(sizes[i + 1], sizes[i], key=keys[HALVINGS + i]) for i in reversed(range(HALVINGS))]
         self.hidden = eqx.nn.Linear(flat, hidden, key=keys[-4])
         self.code = eqx.nn.Linear(hidden, 2 * latents, key=keys[-3])
         self.opening = eqx.nn.Linear(latents, hidden, key=keys[-2])

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 @eqx.filter_jit
-def encode(
-    model: AutoEncoder, images: Float[Array, "N H W C"]
-) -> tuple[Float[Array, "N Z"], Float[Array, "Z"]]:
+def encode(model: AutoEncoder, images: Float[Array, "N H W C"]) -> tuple[Float[Array, "N Z"], Float[Array, "Z"]]:
     """The means of the codes, and the KL of each latent in nats, a mean over the images."""
     mean, log_variance = jax.vmap(model.encode)(images)
     return mean, gaussian_divergence(mean, log_variance).mean(axis=0)

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def spectrogram_picture(
-    spectrograms: Mapping[str, Float[np.ndarray, "_ _"]], rate: int, window: int
-) -> "Figure":
+def spectrogram_picture(spectrograms: Mapping[str, Float[np.ndarray, "_ _"]], rate: int, window: int) -> "Figure":
     """Log-magnitude spectrograms [T, F] by title, one above the other, with axes in seconds and kHz."""
     from matplotlib.figure import Figure
 

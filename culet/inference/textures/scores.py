@@ -37,9 +37,7 @@ def likeness(source: Float[np.ndarray, "S F"], new: Float[np.ndarray, "T F"]) ->
 
 
 @eqx.filter_jit
-def gram_distance(
-    features: RandomFeatures, source: Float[Array, "S F"], new: Float[Array, "T F"]
-) -> Float[Array, ""]:
+def gram_distance(features: RandomFeatures, source: Float[Array, "S F"], new: Float[Array, "T F"]) -> Float[Array, ""]:
     """The relative squared distance of Gram matrices, a mean over the widths of `features`.
 
     Spectrograms go in as they are and are standardised by the source, as in synthesis. To judge, take `features` that

@@ -46,7 +46,9 @@ def test_a_shifted_copy_is_found():
 
 def test_gram_forgets_the_order_of_frames():
     found = gram(jnp.asarray(ACTIVATIONS))
-    np.testing.assert_allclose(found, np.cov(ACTIVATIONS.T, bias=True) + np.outer(*[ACTIVATIONS.mean(0)] * 2), atol=1e-5)
+    np.testing.assert_allclose(
+        found, np.cov(ACTIVATIONS.T, bias=True) + np.outer(*[ACTIVATIONS.mean(0)] * 2), atol=1e-5
+    )
     shuffled = RANDOM.permutation(ACTIVATIONS)
     np.testing.assert_allclose(gram(jnp.asarray(shuffled)), found, atol=1e-5)
 
