@@ -35,10 +35,10 @@ def capacity_bound(
     """`error + beta * KL + gamma * |KL - capacity|`, with the KL summed over latents and averaged over the batch.
 
     With gamma 0 it is the beta-VAE (Higgins and others 2017), and with beta 1 the negative evidence lower bound; with
-    beta 0 and a growing capacity (nats) that of Burgess and others (2018, 1804.03599, equation 8). The weight is the number
-    of examples. Because the pressure acts on the batch's mean, losses of micro-batches add up to that of the batch only
-    where the KL of each is on the same side of the capacity. Metrics: `reconstruction`, `divergence`, and `divergence_z`
-    of each latent z, in nats per example.
+    beta 0 and a growing capacity (nats) that of Burgess and others (2018, 1804.03599, equation 8). The weight is the
+    number of examples. Because the pressure acts on the batch's mean, losses of micro-batches add up to that of the
+    batch only where the KL of each is on the same side of the capacity. Metrics: `reconstruction`, `divergence`, and
+    `divergence_z` of each latent z, in nats per example.
     """
     count = jnp.asarray(error.shape[0], error.dtype)
     by_latent = divergence.sum(axis=0)

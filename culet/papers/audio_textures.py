@@ -172,9 +172,10 @@ experiment = Experiment(
     },
     figure=_figure,
     files=_sounds,
-    different="Generated sources of 2 s at 8 kHz (a metronome, a Poisson rain of plucked strings) in place of recordings of "
-    "7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 200 steps of L-BFGS instead of 2,000. Spectrograms are "
-    "standardised before the networks, terms are relative, and diversity is a smooth maximum of cosines over shifts. "
+    different="Generated sources of 2 s at 8 kHz (a metronome, a Poisson rain of plucked strings) in place of "
+    "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 200 steps of L-BFGS instead of "
+    "2,000. Spectrograms are standardised before the networks, terms are relative, and diversity is a smooth maximum "
+    "of cosines over shifts. The rain's rhythm term is there because it is what makes copies. "
     "Quality is judged by fresh random networks instead of a trained one (VGGish), which this library does not have.",
     usage="culet texture rain.wav --out more_rain.wav --seconds 10",
 )

@@ -85,8 +85,8 @@ def _programs() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., A
 
     from culet.core import TrainState, training_step
     from culet.inference.disentangling.autoencoder import AutoEncoder
-    from culet.inference.disentangling.traverse import encode, traversals
     from culet.inference.disentangling.training import objective
+    from culet.inference.disentangling.traverse import encode, traversals
     from culet.objectives.variational import bernoulli_cross_entropy
 
     optimizer = optax.adam(1e-3)

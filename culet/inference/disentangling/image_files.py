@@ -52,7 +52,7 @@ def _from_array(path: Path, size: int) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in ("images", "imgs") if name in file.files] or file.files
-            if not isinstance(file, np.lib.npyio.NpzFile) or len(names) > 1 and names[0] not in ("images", "imgs"):
+            if not isinstance(file, np.lib.npyio.NpzFile) or (len(names) > 1 and names[0] not in ("images", "imgs")):
                 raise ValueError(f"which array has the images? It holds {', '.join(file.files)}; call it images")
             array = file[names[0]]
     except (ValueError, OSError, EOFError, KeyError, AttributeError, IndexError, zipfile.BadZipFile) as problem:

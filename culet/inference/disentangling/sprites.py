@@ -24,8 +24,8 @@ def random_factors(count: int, random: np.random.Generator) -> Float[np.ndarray,
 def draw_sprites(factors: Float[Array, "N 5"], size: int = 32) -> Float[Array, "N H H 1"]:
     """Images in [0, 1] of `size` pixels a side, their edges softened over one pixel.
 
-    Scale 0 to 1 is a radius of 0.12 to 0.24 of the side, orientation a full turn, x and y (downwards) where the centre lies in the
-    middle half of the image.
+    Scale 0 to 1 is a radius of 0.12 to 0.24 of the side, orientation a full turn, x and y (downwards) where the centre
+    lies in the middle half of the image.
     """
     return jax.vmap(lambda one: _draw(one, size))(factors)
 

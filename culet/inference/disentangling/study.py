@@ -25,9 +25,9 @@ def study_images(
 ) -> Float[np.ndarray, "Z"]:
     """Trains on the images of `path` (see `read_images`), writes to the folder `out`, returns each latent's KL in nats.
 
-    Written are `codes.npz` (`mean` [N, Z] in the order of the images, `divergence` [Z]), `traversals.png`, `latents.png`
-    (KL over the steps), the log and the checkpoints, from which the same call goes on. Errors are those of
-    `read_images` and `train_autoencoder`.
+    Written are `codes.npz` (`mean` [N, Z] in the order of the images, `divergence` [Z]), `traversals.png`,
+    `latents.png` (KL over the steps), the log and the checkpoints, from which the same call goes on. Errors are those
+    of `read_images` and `train_autoencoder`.
     """
     images, out = read_images(path, size), Path(out)
     batches = Batches({"images": images}, recipe.batch_size, recipe.seed)
@@ -48,9 +48,3 @@ def study_images(
     np.savez(codes, mean=means, divergence=divergence)
     atomic_write(out / "codes.npz", codes.getvalue())
     return divergence.astype(np.float32)
-
-
-def _write_figure(path: Path, figure) -> None:
-    image = io.BytesIO()
-    figure.savefig(image, format="png")
-    atomic_write(path, image.getvalue())

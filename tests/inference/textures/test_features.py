@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.signal
 
 from culet.inference.textures.features import RandomFeatures, autocorrelation, gram, shifted_similarity
 
