@@ -46,7 +46,7 @@ def test_the_code_tells_more_as_capacity_grows(studied):
 
 
 def test_what_is_written(studied):
-    folder, images, divergence = studied
+    folder, _, divergence = studied
     codes = np.load(folder / "run" / "codes.npz")
     assert codes["mean"].shape == (20, 3)
     np.testing.assert_allclose(codes["divergence"], divergence, rtol=1e-6)
@@ -62,10 +62,9 @@ def test_the_same_run_again_is_the_same(studied):
 
 
 def test_traversals_change_one_latent(getkey):
-    model = train_autoencoder(
-        SpriteBatches(2, size=16), dataclasses.replace(RECIPE, steps=1, batch_size=2), progress=False
-    )
-    images = SpriteBatches(2, size=16)[0]["images"]
+    sprites = SpriteBatches(2, size=16)
+    model = train_autoencoder(sprites, dataclasses.replace(RECIPE, steps=1), progress=False)
+    images = sprites[0]["images"]
     mean, divergence = encode(model, images)
     assert mean.shape == (2, 3) and (np.asarray(divergence) >= 0).all()
     here = traversals(model, images[0], mean[0, 1:2])  # its own value: nothing moves along latent 1
@@ -117,7 +116,7 @@ def test_files_that_are_no_images(tmp_path):
         read_images(tmp_path / "empty")
     for content in (b"", b"PK\x03\x04 broken", b"words"):
         (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(ValueError, match="bad.npz is not an .npz"):
+        with pytest.raises(ValueError, match=r"bad\.npz is not an \.npz"):
             read_images(tmp_path / "bad.npz")
     np.savez(tmp_path / "two.npz", a=np.zeros((1, 16, 16)), b=np.zeros((1, 16, 16)))
     with pytest.raises(ValueError, match="which array has the images"):
