@@ -102,8 +102,11 @@ def _programs() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., A
         return states, {"loss": metrics["loss"].mean()}
 
     def examine(model: AutoEncoder, images: Any) -> dict[str, Any]:
-        codes, divergence = encode(model, images)
-        error = bernoulli_cross_entropy(jax.vmap(model.decode)(codes[:1000]), images[:1000]).mean()
+        means, divergence = encode(model, images)
+        _, log_variance = jax.vmap(model.encode)(images)
+        # Samples, not means: the means of a latent that is off still hint at the image, however small they are.
+        codes = means + jnp.exp(0.5 * log_variance) * jax.random.normal(jax.random.key(0), means.shape)
+        error = bernoulli_cross_entropy(jax.vmap(model.decode)(means[:1000]), images[:1000]).mean()
         moved = traversals(model, images[0], jnp.linspace(-2, 2, 7))[..., 0]
         return {"codes": codes, "divergence": divergence, "reconstruction": error, "moved": moved}
 

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from culet.cli import perception
 from culet.inference.textures.sources import rain
 
-TINY = ("--rate", "2000", "--window", "64", "--filters", "4", "--widths", "2", "--iterations", "2", "--phase-iterations", "2")  # fmt: skip
+SIZES = {"rate": 2000, "window": 64, "filters": 4, "widths": 2, "iterations": 2, "phase-iterations": 2}
+TINY = [word for name, value in SIZES.items() for word in (f"--{name}", str(value))]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ BINS = 20
 
 
 def mutual_information(
-    codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "N F"], bins: int = BINS
+    codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "_ F"], bins: int = BINS
 ) -> tuple[Float[np.ndarray, "Z F"], Float[np.ndarray, "F"]]:
     """Nats that each latent tells of each factor, and the entropy of each factor, from counts.
 
@@ -33,7 +33,7 @@ def mutual_information(
 
 
 def mutual_information_gap(
-    codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "N F"], bins: int = BINS
+    codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "_ F"], bins: int = BINS
 ) -> Float[np.ndarray, "F"]:
     """For each factor, by how much the most telling latent tells more than the next, as a share of the entropy.
 

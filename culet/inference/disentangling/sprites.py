@@ -24,7 +24,7 @@ def random_factors(count: int, random: np.random.Generator) -> Float[np.ndarray,
 def draw_sprites(factors: Float[Array, "N 5"], size: int = 32) -> Float[Array, "N H H 1"]:
     """Images in [0, 1] of `size` pixels a side, their edges softened over one pixel.
 
-    Scale 0 to 1 is a radius of 0.12 to 0.24 of the side, orientation a full turn, x and y (downwards) where the centre
+    Scale 0 to 1 is a radius of 0.1 to 0.2 of the side, orientation a full turn, x and y (downwards) where the centre
     lies in the middle half of the image.
     """
     return jax.vmap(lambda one: _draw(one, size))(factors)
@@ -33,7 +33,7 @@ def draw_sprites(factors: Float[Array, "N 5"], size: int = 32) -> Float[Array, "
 def _draw(factors: Array, size: int) -> Array:
     shape, scale, orientation, x, y = factors
     grid = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
-    radius = 0.12 + 0.12 * scale
+    radius = 0.1 + 0.1 * scale
     right = ((grid - (0.25 + 0.5 * x)) / radius)[None, :]
     down = ((grid - (0.25 + 0.5 * y)) / radius)[:, None]
     cosine, sine = jnp.cos(2 * jnp.pi * orientation), jnp.sin(2 * jnp.pi * orientation)

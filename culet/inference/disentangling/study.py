@@ -37,9 +37,9 @@ def study_images(
     means = np.concatenate([np.asarray(mean) for mean, _ in found])
     shares = np.array([len(part) for part in parts]) / len(images)
     divergence = np.sum([share * np.asarray(one) for share, (_, one) in zip(shares, found, strict=True)], axis=0)
-    _write_figure(
-        out / "traversals.png", traversal_picture(model, images[:ENCODED_AT_ONCE], "Each latent from -2 to 2")
-    )
+    image = io.BytesIO()
+    traversal_picture(model, parts[0], "Each latent from -2 to 2").savefig(image, format="png")
+    atomic_write(out / "traversals.png", image.getvalue())
     rows = [row for row in read_log(out / "log.jsonl") if "divergence_0" in row]
     steps = [row["step"] for row in rows]
     curves = {f"z{z}": (steps, [row[f"divergence_{z}"] for row in rows]) for z in range(recipe.latents)}

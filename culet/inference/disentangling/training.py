@@ -6,6 +6,7 @@ Axis letters: B images in a batch, H height, W width, C channels; Z latents.
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -64,11 +65,11 @@ def train_autoencoder(
     recipe = recipe or CapacityRecipe()
     shape = batches[0]["images"].shape[1:]
     model_key, key = jax.random.split(jax.random.key(recipe.seed))
-    model = AutoEncoder(shape, recipe.latents, key=model_key)
+    model = eqx.filter_jit(AutoEncoder)(shape, recipe.latents, key=model_key)
     optimizer = optax.adam(recipe.learning_rate)
     state = fit(
         training_step(objective, optimizer), TrainState.create(model, optimizer, key), _Pressed(batches, recipe),
-        steps=recipe.steps, folder=folder, checkpoint_every=max(1, recipe.steps // 10), progress=progress,
+        steps=recipe.steps, folder=folder, checkpoint_every=max(100, recipe.steps // 10), progress=progress,
         log_every=max(1, recipe.steps // 200), name="disentangling",
     )  # fmt: skip
     return state.model

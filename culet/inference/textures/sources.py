@@ -22,7 +22,7 @@ def rain(seconds: float, rate: int, seed: int, *, per_second: float = 12.0) -> F
     random = np.random.default_rng(seed)
     starts = random.uniform(0, seconds, random.poisson(per_second * seconds) + 1)
     grains = [
-        (start, random.uniform(0.2, 1) * pluck(random.choice([330, 440, 550, 660, 880]), 0.3, rate, random))
+        (start, random.uniform(0.2, 1) * pluck(float(random.choice([330, 440, 550, 660, 880])), 0.3, rate, random))
         for start in starts
     ]
     return _scattered(seconds, rate, random, grains)

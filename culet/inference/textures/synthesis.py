@@ -62,7 +62,8 @@ def synthesise_texture(
             f"use at least {3 * RHYTHM_SECONDS:.1f} s, for source and result"
         )
     filter_key, start_key = jax.random.split(jax.random.key(settings.seed))
-    features = RandomFeatures(source.shape[1], settings.filters, settings.widths, key=filter_key)
+    sizes = (source.shape[1], settings.filters, settings.widths)
+    features = eqx.filter_jit(RandomFeatures)(*sizes, key=filter_key)
     mean, scale = source.mean(axis=0, keepdims=True), source.std()
     weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
     loss = TextureLoss(features, features(jnp.asarray((source - mean) / scale)), weights, first_lag)
@@ -70,8 +71,13 @@ def synthesise_texture(
     found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress)
     target = found * scale + mean
     new = sound(target, unit, window, count, settings.phase_iterations, settings.seed)
-    terms = {name: float(value) for name, value in loss.terms(jnp.asarray(found))._asdict().items()}
+    terms = {name: float(value) for name, value in _terms(loss, jnp.asarray(found))._asdict().items()}
     return Texture(new, in_units(new, unit, window), source, terms, iterations)
+
+
+@eqx.filter_jit
+def _terms(loss: TextureLoss, spectrogram: Any) -> Weights:
+    return loss.terms(spectrogram)
 
 
 @eqx.filter_jit

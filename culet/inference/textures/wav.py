@@ -5,6 +5,7 @@ Axis letters: N samples, C channels.
 
 import io
 import math
+import struct
 import warnings
 from pathlib import Path
 
@@ -26,18 +27,16 @@ def read_wav(path: str | Path, rate: int | None = None) -> tuple[Float[np.ndarra
         OSError: there is no such file, or it cannot be read.
         ValueError: it is no WAV file, or one without samples, cut short, or with samples that are not finite.
     """
-    path = Path(path)
+    content = Path(path).read_bytes()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)  # of chunks that hold no sound
-            own_rate, raw = scipy.io.wavfile.read(io.BytesIO(path.read_bytes()))
-    except (ValueError, EOFError, UnboundLocalError, ZeroDivisionError, TypeError) as problem:
+            own_rate, raw = scipy.io.wavfile.read(io.BytesIO(content))
+    except (ValueError, TypeError, EOFError, UnboundLocalError, ZeroDivisionError, struct.error) as problem:
         raise ValueError(f"{path} is not a readable WAV file ({problem}); convert it to PCM or float WAV.") from None
-    except Exception as problem:  # struct.error, whose class is not public: a header cut short
-        raise ValueError(f"{path} is not a whole WAV file ({problem}).") from None
-    samples = _as_float(raw).reshape(len(raw), -1).mean(axis=1, dtype=np.float32)
-    if not samples.size or own_rate < 1:
+    if not raw.size or own_rate < 1:
         raise ValueError(f"{path} holds no samples.")
+    samples = _as_float(raw).reshape(len(raw), -1).mean(axis=1, dtype=np.float32)
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} has samples that are not finite; {np.argmin(np.isfinite(samples))} is the first.")
     if rate is None or rate == own_rate:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,9 +40,9 @@ def test_spectrogram_is_that_of_numpy():
 def test_sound_comes_back():
     """The magnitudes of a sound are enough to hear it again."""
     old, unit = log_magnitude(SOURCE, WINDOW)
-    few, many = (in_units(sound(old, unit, WINDOW, len(SOURCE), n, 0), unit, WINDOW) for n in (1, 60))
+    few, many = (in_units(sound(old, unit, WINDOW, len(SOURCE), n, 0), unit, WINDOW) for n in (1, 30))
     errors = [np.linalg.norm(np.expm1(one) - np.expm1(old)) / np.linalg.norm(np.expm1(old)) for one in (few, many)]
-    assert errors[1] < 0.12 < errors[0]
+    assert errors[1] < 0.3 < 0.36 < errors[0]
 
 
 def test_terms_vanish_on_the_source_itself(getkey):
@@ -49,17 +50,19 @@ def test_terms_vanish_on_the_source_itself(getkey):
     spectrogram = jax.random.normal(getkey(), (30, 9))
     ones = Weights(*[jnp.float32(1)] * 3)
     loss = TextureLoss(features, features(spectrogram), ones, first_lag=4)
-    terms = loss.terms(spectrogram)
+    measure = eqx.filter_jit(lambda loss, x: loss.terms(x))
+    terms = measure(loss, spectrogram)
     assert float(terms.gram) < 1e-10 and float(terms.rhythm) < 1e-10 and float(terms.diversity) > 1 - 1e-3
-    late = loss.terms(jnp.roll(spectrogram, 7, axis=0))
+    late = measure(loss, jnp.roll(spectrogram, 7, axis=0))
     assert float(late.diversity) > 0.8 and float(late.gram) < 0.05
-    other = loss.terms(jax.random.permutation(getkey(), spectrogram))
+    other = measure(loss, jax.random.permutation(getkey(), spectrogram))
     assert float(other.diversity) < 0.7 and float(other.rhythm) > 0.1
-    np.testing.assert_allclose(loss(spectrogram), sum(float(term) for term in terms), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(loss)(spectrogram), sum(float(term) for term in terms), rtol=1e-5)
     off = dataclasses.replace(loss, weights=Weights(jnp.float32(2), jnp.float32(0), jnp.float32(0)))
-    shuffled = spectrogram[::-1]
-    assert float(off.terms(shuffled).rhythm) == float(off.terms(shuffled).diversity) == 0
-    np.testing.assert_allclose(off(shuffled), 2 * loss.terms(shuffled).gram, rtol=1e-6)
+    back = spectrogram[::-1]
+    found = measure(off, back)
+    assert float(found.rhythm) == float(found.diversity) == 0
+    np.testing.assert_allclose(jax.jit(off)(back), 2 * measure(loss, back).gram, rtol=1e-5)
 
 
 def test_gradient_is_that_of_differences(getkey):
@@ -67,8 +70,9 @@ def test_gradient_is_that_of_differences(getkey):
     x, direction, source = (jax.random.normal(getkey(), (20, 5)) for _ in range(3))
     loss = TextureLoss(features, features(source), Weights(*[jnp.float32(1)] * 3), first_lag=3)
     step = 1e-2
-    wanted = (float(loss(x + step * direction)) - float(loss(x - step * direction))) / (2 * step)
-    np.testing.assert_allclose(jnp.vdot(jax.grad(loss)(x), direction), wanted, rtol=0.03, atol=1e-3)
+    both = jax.jit(jax.value_and_grad(loss))
+    wanted = (float(both(x + step * direction)[0]) - float(both(x - step * direction)[0])) / (2 * step)
+    np.testing.assert_allclose(jnp.vdot(both(x)[1], direction), wanted, rtol=0.03, atol=1e-3)
 
 
 def test_synthesis_comes_near_its_source_and_is_no_copy(made):
@@ -96,7 +100,7 @@ def test_same_seed_same_sound_and_another_length():
 def test_scores():
     """A metronome against itself begun later, and against one that beats faster."""
     hop = WINDOW // 4
-    beat, fast = (log_magnitude(clicks(4, RATE, seed, beat=b), WINDOW)[0] for seed, b in ((0, 0.4), (1, 0.33)))
+    beat, fast = (log_magnitude(clicks(4.0, RATE, seed, beat=b), WINDOW)[0] for seed, b in ((0, 0.4), (1, 0.33)))
     lag = round(0.4 * RATE / hop)
     assert beat_error(beat, np.roll(beat, 13, axis=0), lag) < 0.15
     assert beat_error(beat, fast, lag) > 0.7
@@ -109,7 +113,7 @@ def test_sources():
         one = make(1.0, 8000, 3)
         assert one.shape == (8000,) and one.dtype == np.float32 and abs(np.abs(one).max() - 0.9) < 1e-6
         assert not np.array_equal(one, make(1.0, 8000, 4))
-    string = pluck(200, 0.5, 8000, np.random.default_rng(0))
+    string = pluck(200.0, 0.5, 8000, np.random.default_rng(0))
     spectrum = np.abs(np.fft.rfft(string[800:]))
     loudest = np.argmax(spectrum[10:]) + 10
     overtone = loudest * 8000 / 3200 / (8000 / 40.5)  # the average delays by half a sample: the period is 40.5
