@@ -1,0 +1,70 @@
+"""`culet texture`, `culet disentangle`: new sound of a kind; what varies in a set of images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from culet.cli.options import with_options
+from culet.inference.disentangling.recipe import CapacityRecipe
+from culet.inference.textures.settings import TextureSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command("texture")(with_options(texture))
+    app.command("disentangle")(with_options(disentangle))
+
+
+def texture(
+    source: Annotated[Path, typer.Argument(help="A WAV file: PCM or float, any rate.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The WAV file to write; a picture goes beside it.", show_default=False)],
+    seconds: Annotated[float | None, typer.Option(help="How long. Default: as the source.", min=0.6)] = None,
+    *,
+    settings: TextureSettings,
+) -> None:
+    """Makes new sound of the same texture as a recording: rain from rain, birds from birds.
+
+    It copies what random networks see in the spectrogram. Each of the three terms goes away with a weight of 0. Takes
+    some minutes for some seconds of sound on two cores.
+
+    [dim]culet texture rain.wav --out more_rain.wav --seconds 10[/]
+    [dim]culet texture clock.wav --out noise.wav --rhythm 0 --diversity 0[/]
+    """
+    import io
+
+    from culet.core import atomic_write
+    from culet.inference.textures import read_wav, spectrogram_picture, synthesise_texture, write_wav
+
+    if out.suffix.lower() != ".wav":
+        raise ValueError(f"--out {out} must be the name of a .wav file")
+    samples, rate = read_wav(source, settings.rate)
+    made = synthesise_texture(samples, settings, seconds=seconds)
+    write_wav(out, made.samples, rate)
+    spectrograms = {source.name: made.source_spectrogram, out.name: made.spectrogram}
+    picture = io.BytesIO()
+    spectrogram_picture(spectrograms, rate, settings.window).savefig(picture, format="png")
+    atomic_write(out.with_suffix(".png"), picture.getvalue())
+    told = ", ".join(f"{name} {value:.4f}" for name, value in made.terms.items())
+    print(f"{out}: {len(made.samples) / rate:.1f} s; {told}\n{out.with_suffix('.png')}: both spectrograms")
+
+
+def disentangle(
+    images: Annotated[Path, typer.Argument(help="A folder of images, or an .npz.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the run and its pictures.", show_default=False)],
+    size: Annotated[int, typer.Option(help="Pixels a side; a multiple of 8.", min=16)] = 32,
+    *,
+    recipe: CapacityRecipe,
+) -> None:
+    """Learns what varies in a set of images: a few numbers per image, each of which should mean one thing.
+
+    Writes traversals.png (what each number does), latents.png (the order in which they came in) and codes.npz (the
+    numbers of each image). Stopped, the same command goes on where it was.
+
+    [dim]culet disentangle faces/ --out runs/faces --steps 20000[/]
+    """
+    from culet.inference.disentangling.study import study_images
+
+    divergence = study_images(images, out, recipe, size)
+    used = int((divergence > 0.1).sum())
+    print(f"{out}: {used} of {len(divergence)} latents are in use; see traversals.png, latents.png, codes.npz")

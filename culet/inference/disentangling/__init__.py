@@ -1,0 +1,40 @@
+"""Representations in which one latent means one thing: the beta-VAE and its growing capacity (1804.03599)."""
+
+from typing import TYPE_CHECKING
+
+from culet.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from culet.inference.disentangling.autoencoder import AutoEncoder
+    from culet.inference.disentangling.image_files import read_images
+    from culet.inference.disentangling.mig import mutual_information, mutual_information_gap
+    from culet.inference.disentangling.recipe import CapacityRecipe
+    from culet.inference.disentangling.sprites import SpriteBatches, draw_sprites, random_factors
+    from culet.inference.disentangling.training import train_autoencoder
+    from culet.inference.disentangling.traverse import traversal_picture, traversals
+
+_HOME = {
+    "autoencoder": ("AutoEncoder",),
+    "image_files": ("read_images",),
+    "mig": ("mutual_information", "mutual_information_gap"),
+    "recipe": ("CapacityRecipe",),
+    "sprites": ("SpriteBatches", "draw_sprites", "random_factors"),
+    "training": ("train_autoencoder",),
+    "traverse": ("traversal_picture", "traversals"),
+}
+
+__all__ = [
+    "AutoEncoder",
+    "CapacityRecipe",
+    "SpriteBatches",
+    "draw_sprites",
+    "mutual_information",
+    "mutual_information_gap",
+    "random_factors",
+    "read_images",
+    "train_autoencoder",
+    "traversal_picture",
+    "traversals",
+]
+
+__getattr__, __dir__ = lazy(__name__, _HOME)

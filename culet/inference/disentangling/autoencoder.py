@@ -1,0 +1,65 @@
+"""A small convolutional autoencoder whose code is a Gaussian.
+
+Axis letters: H height, W width, C channels of an image; Z latents.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from culet.inference.disentangling.convolution import Doubling, Halving
+
+HALVINGS = 3
+"""Each convolution halves the image."""
+
+
+class AutoEncoder(eqx.Module):
+    """Convolutions (4 x 4, stride 2) and one hidden layer to mean and log-variance, and the same way back.
+
+    The network of Burgess and others (2018, appendix A), with three halvings instead of four.
+    """
+
+    convolutions: list[Halving]
+    hidden: eqx.nn.Linear
+    code: eqx.nn.Linear
+    opening: eqx.nn.Linear
+    unfolding: eqx.nn.Linear
+    transposed: list[Doubling]
+    corner: tuple[int, int, int] = eqx.field(static=True)  # height, width and channels of the smallest image
+
+    def __init__(
+        self, shape: tuple[int, int, int], latents: int, *, width: int = 16, hidden: int = 128, key: Key[Array, ""]
+    ):
+        """For images of `shape` (height, width, channels); `width` channels inside.
+
+        Raises ValueError for a height or width that is not a multiple of 8, at least 16.
+        """
+        height, breadth, channels = shape
+        if height % 2**HALVINGS or breadth % 2**HALVINGS or min(height, breadth) < 16 or channels < 1:
+            raise ValueError(f"images of {height} x {breadth}: height and width must be multiples of 8, at least 16")
+        keys = jax.random.split(key, 2 * HALVINGS + 4)
+        self.corner = (height // 2**HALVINGS, breadth // 2**HALVINGS, 2 * width)
+        flat = self.corner[0] * self.corner[1] * self.corner[2]
+        sizes = [channels, width, width, 2 * width]
+        self.convolutions = [Halving(sizes[i], sizes[i + 1], key=keys[i]) for i in range(HALVINGS)]
+        self.transposed = [Doubling(sizes[i + 1], sizes[i], key=keys[HALVINGS + i]) for i in reversed(range(HALVINGS))]
+        self.hidden = eqx.nn.Linear(flat, hidden, key=keys[-4])
+        self.code = eqx.nn.Linear(hidden, 2 * latents, key=keys[-3])
+        self.opening = eqx.nn.Linear(latents, hidden, key=keys[-2])
+        self.unfolding = eqx.nn.Linear(hidden, flat, key=keys[-1])
+
+    def encode(self, image: Float[Array, "H W C"]) -> tuple[Float[Array, "Z"], Float[Array, "Z"]]:
+        """Mean and log-variance of the code."""
+        x = image
+        for convolution in self.convolutions:
+            x = jax.nn.relu(convolution(x))
+        mean, log_variance = jnp.split(self.code(jax.nn.relu(self.hidden(x.ravel()))), 2)
+        return mean, log_variance
+
+    def decode(self, code: Float[Array, "Z"]) -> Float[Array, "H W C"]:
+        """Logits of the pixels."""
+        x = jax.nn.relu(self.unfolding(jax.nn.relu(self.opening(code)))).reshape(self.corner)
+        for transposed in self.transposed[:-1]:
+            x = jax.nn.relu(transposed(x))
+        return self.transposed[-1](x)

@@ -1,0 +1,50 @@
+"""From a user's images to trained codes, and pictures of what they mean.
+
+Axis letters: N images, Z latents.
+"""
+
+import io
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from culet.core import Batches, atomic_write, line_plot
+from culet.core.log import read_log
+from culet.inference.disentangling.image_files import read_images
+from culet.inference.disentangling.recipe import CapacityRecipe
+from culet.inference.disentangling.training import train_autoencoder
+from culet.inference.disentangling.traverse import encode, traversal_picture
+
+ENCODED_AT_ONCE = 256
+
+
+def study_images(
+    path: str | Path, out: str | Path, recipe: CapacityRecipe, size: int = 32, *, progress: bool = True
+) -> Float[np.ndarray, "Z"]:
+    """Trains on the images of `path` (see `read_images`), writes to the folder `out`, returns each latent's KL in nats.
+
+    Written are `codes.npz` (`mean` [N, Z] in the order of the images, `divergence` [Z]), `traversals.png`,
+    `latents.png` (KL over the steps), the log and the checkpoints, from which the same call goes on. Errors are those
+    of `read_images` and `train_autoencoder`.
+    """
+    images, out = read_images(path, size), Path(out)
+    batches = Batches({"images": images}, recipe.batch_size, recipe.seed)
+    model = train_autoencoder(batches, recipe, folder=out, progress=progress)
+    parts = [images[i : i + ENCODED_AT_ONCE] for i in range(0, len(images), ENCODED_AT_ONCE)]
+    found = [encode(model, jnp.asarray(part)) for part in parts]
+    means = np.concatenate([np.asarray(mean) for mean, _ in found])
+    shares = np.array([len(part) for part in parts]) / len(images)
+    divergence = np.sum([share * np.asarray(one) for share, (_, one) in zip(shares, found, strict=True)], axis=0)
+    image = io.BytesIO()
+    traversal_picture(model, parts[0], "Each latent from -2 to 2").savefig(image, format="png")
+    atomic_write(out / "traversals.png", image.getvalue())
+    rows = [row for row in read_log(out / "log.jsonl") if "divergence_0" in row]
+    steps = [row["step"] for row in rows]
+    curves = {f"z{z}": (steps, [row[f"divergence_{z}"] for row in rows]) for z in range(recipe.latents)}
+    line_plot(out / "latents.png", curves, "step", "nats", "What each latent tells")
+    codes = io.BytesIO()
+    np.savez(codes, mean=means, divergence=divergence)
+    atomic_write(out / "codes.npz", codes.getvalue())
+    return divergence.astype(np.float32)

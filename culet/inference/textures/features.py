@@ -1,0 +1,73 @@
+"""What a texture is known by: statistics of the activations of random one-layer networks on its spectrogram.
+
+Antognini, Hoffman and Weiss (2018, 1806.08002, section 2): convolutions over time with the frequencies as channels, of
+several widths, with random weights that are never trained.
+
+Axis letters: T frames, F frequencies, W frames in a filter, K filters, L lags.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+from scipy.fft import next_fast_len
+
+
+class RandomFeatures(eqx.Module):
+    """Networks of one convolution over time and a rectifier, of the widths 2, 4, 8, ... frames."""
+
+    filters: tuple[Float[Array, "_ F K"], ...]
+
+    def __init__(self, frequencies: int, filters: int, widths: int, *, key: Key[Array, ""]):
+        """Weights are normal, scaled so that a standardised spectrogram gives activations of size 1."""
+        self.filters = tuple(
+            jax.random.normal(one, (2**i, frequencies, filters)) * (2**i * frequencies) ** -0.5
+            for i, one in enumerate(jax.random.split(key, widths), start=1)
+        )
+
+    def __call__(self, spectrogram: Float[Array, "T F"]) -> list[Float[Array, "T K"]]:
+        """Activations of each width. Before the beginning and after the end stand zeros, the mean of the sound."""
+        axes = ("NWC", "WIO", "NWC")
+        return [
+            jax.nn.relu(
+                jax.lax.conv_general_dilated(spectrogram[None], filters, (1,), "SAME", dimension_numbers=axes)[0]
+            )
+            for filters in self.filters
+        ]
+
+
+def gram(activations: Float[Array, "T K"]) -> Float[Array, "K K"]:
+    """How strongly filters are active together, averaged over time: timbre without order."""
+    return activations.T @ activations / activations.shape[0]
+
+
+def autocorrelation(activations: Float[Array, "T K"], first: int, last: int) -> Float[Array, "L K"]:
+    """The mean over time of `a[t] a[t + lag]` of centred activations, for each lag from `first` to before `last`."""
+    frames = activations.shape[0]
+    length = next_fast_len(2 * frames, real=True)
+    spectrum = jnp.fft.rfft(_centred(activations), length, axis=0)
+    sums = jnp.fft.irfft(jnp.real(spectrum * jnp.conj(spectrum)), length, axis=0)[first:last]
+    return sums / (frames - jnp.arange(first, last, dtype=sums.dtype))[:, None]
+
+
+def shifted_similarity(ones: Float[Array, "T K"], others: Float[Array, "_ K"]) -> Float[Array, "_"]:
+    """Cosines in [-1, 1] between centred activations, the first moved round by 0, 1, 2, ... frames.
+
+    Of unequal lengths the shorter is followed by zeros.
+    """
+    frames = max(ones.shape[0], others.shape[0])
+    length = next_fast_len(2 * frames, real=True)
+    ones, others = _centred(ones), _centred(others)
+    spectrum = jnp.conj(jnp.fft.rfft(ones, length, axis=0)) * jnp.fft.rfft(others, length, axis=0)
+    products = jnp.fft.irfft(spectrum.sum(axis=1), length)
+    round_the_end = products[:frames].at[1:].add(products[length - frames + 1 :])
+    return round_the_end / jnp.maximum(jnp.linalg.norm(ones) * jnp.linalg.norm(others), 1e-12)
+
+
+def relative_distance(given: Float[Array, "*S"], target: Float[Array, "*S"]) -> Float[Array, ""]:
+    """The squared Frobenius norm of the difference, as a share of the target's."""
+    return jnp.sum(jnp.square(given - target)) / jnp.maximum(jnp.sum(jnp.square(target)), 1e-12)
+
+
+def _centred(activations: Float[Array, "T K"]) -> Float[Array, "T K"]:
+    return activations - activations.mean(axis=0, keepdims=True)

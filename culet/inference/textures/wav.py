@@ -1,0 +1,73 @@
+"""WAV files in and out.
+
+Axis letters: N samples, C channels.
+"""
+
+import io
+import math
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import scipy.io.wavfile
+import scipy.signal
+from jaxtyping import Float
+
+from culet.core.files import atomic_write
+
+
+def read_wav(path: str | Path, rate: int | None = None) -> tuple[Float[np.ndarray, "N"], int]:
+    """Samples of a WAV file as float32, full scale being 1, and their rate in Hz.
+
+    PCM of 8, 16, 24 and 32 bits and floats are read; the channels are averaged. With a `rate`, the samples are brought
+    to it by a polyphase filter (`scipy.signal.resample_poly`).
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is no WAV file, or one without samples, cut short, or with samples that are not finite.
+    """
+    content = Path(path).read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)  # of chunks that hold no sound
+            own_rate, raw = scipy.io.wavfile.read(io.BytesIO(content))
+    except (ValueError, TypeError, EOFError, UnboundLocalError, ZeroDivisionError, struct.error) as problem:
+        raise ValueError(f"{path} is not a readable WAV file ({problem}); convert it to PCM or float WAV.") from None
+    if not raw.size or own_rate < 1:
+        raise ValueError(f"{path} holds no samples.")
+    samples = _as_float(raw).reshape(len(raw), -1).mean(axis=1, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path} has samples that are not finite; {np.argmin(np.isfinite(samples))} is the first.")
+    if rate is None or rate == own_rate:
+        return samples, own_rate
+    divisor = math.gcd(rate, own_rate)
+    resampled = scipy.signal.resample_poly(samples, rate // divisor, own_rate // divisor)
+    return np.asarray(resampled, np.float32), rate
+
+
+def _as_float(raw: np.ndarray) -> Float[np.ndarray, "..."]:
+    """Full scale becomes 1. SciPy gives 24 bits as the upper ones of 32."""
+    if raw.dtype == np.uint8:
+        return (raw.astype(np.float32) - 128) / 128
+    if np.issubdtype(raw.dtype, np.signedinteger):
+        return (raw / -float(np.iinfo(raw.dtype).min)).astype(np.float32)
+    return raw.astype(np.float32)
+
+
+def wav_bytes(samples: Float[np.ndarray, "N"], rate: int) -> bytes:
+    """A WAV file of 16 bits, mono. Samples beyond full scale (1) are brought down together, none is clipped.
+
+    Raises ValueError for no samples, and for samples that are not finite.
+    """
+    if not samples.size or not np.isfinite(samples).all():
+        raise ValueError(f"a WAV file needs samples, all of them finite; got {samples.size}")
+    scale = 32767 / max(1.0, float(np.abs(samples).max()))
+    buffer = io.BytesIO()
+    scipy.io.wavfile.write(buffer, rate, np.round(samples * scale).astype(np.int16))
+    return buffer.getvalue()
+
+
+def write_wav(path: str | Path, samples: Float[np.ndarray, "N"], rate: int) -> None:
+    """Writes `wav_bytes` atomically."""
+    atomic_write(path, wav_bytes(samples, rate))

@@ -1,0 +1,129 @@
+"""The trainer does what the recipe says; users' images go through to pictures and codes."""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import matplotlib.image
+import numpy as np
+import pytest
+
+from culet.inference.disentangling import CapacityRecipe, SpriteBatches, draw_sprites, random_factors, train_autoencoder
+from culet.inference.disentangling.image_files import read_images
+from culet.inference.disentangling.study import study_images
+from culet.inference.disentangling.training import pressure_at
+from culet.inference.disentangling.traverse import encode, traversals
+
+RECIPE = CapacityRecipe(steps=30, batch_size=8, latents=3, capacity=6.0, growth=0.5, gamma=20.0, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A folder of images, a run on it, and what it returned."""
+    folder = tmp_path_factory.mktemp("study")
+    images = np.asarray(draw_sprites(jnp.asarray(random_factors(20, np.random.default_rng(0))), 16))
+    for i, image in enumerate(images):
+        file = folder / "images" / f"{i % 2}" / f"{i:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        matplotlib.image.imsave(file, image[..., 0], cmap="gray", vmin=0, vmax=1)
+    found = study_images(folder / "images", folder / "run", RECIPE, 16, progress=False)
+    return folder, images, found
+
+
+def test_capacity_grows_in_a_line():
+    found = [float(pressure_at(RECIPE, step)["capacity"]) for step in (0, 5, 15, 29)]
+    assert found == [0, 2, 6, 6]
+    assert float(pressure_at(RECIPE, 3)["gamma"]) == 20
+
+
+def test_the_code_tells_more_as_capacity_grows(studied):
+    folder, _, divergence = studied
+    rows = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 30
+    np.testing.assert_allclose(rows[-1]["divergence"], sum(rows[-1][f"divergence_{z}"] for z in range(3)), rtol=1e-4)
+    assert np.mean([row["divergence"] for row in rows[-8:]]) > np.mean([row["divergence"] for row in rows[:8]]) + 1
+    assert divergence.shape == (3,) and np.isfinite(divergence).all()
+
+
+def test_what_is_written(studied):
+    folder, _, divergence = studied
+    codes = np.load(folder / "run" / "codes.npz")
+    assert codes["mean"].shape == (20, 3)
+    np.testing.assert_allclose(codes["divergence"], divergence, rtol=1e-6)
+    for name in ("traversals.png", "latents.png"):
+        picture = matplotlib.image.imread(folder / "run" / name)
+        assert picture[..., :3].std() > 0.05
+
+
+def test_the_same_run_again_is_the_same(studied):
+    folder, _, divergence = studied
+    again = study_images(folder / "images", folder / "run", RECIPE, 16, progress=False)
+    np.testing.assert_array_equal(again, divergence)
+
+
+def test_traversals_change_one_latent(getkey):
+    sprites = SpriteBatches(2, size=16)
+    model = train_autoencoder(sprites, dataclasses.replace(RECIPE, steps=1), progress=False)
+    images = sprites[0]["images"]
+    mean, divergence = encode(model, images)
+    assert mean.shape == (2, 3) and (np.asarray(divergence) >= 0).all()
+    here = traversals(model, images[0], mean[0, 1:2])  # its own value: nothing moves along latent 1
+    wanted = 1 / (1 + np.exp(-np.asarray(model.decode(mean[0]), np.float64)))
+    np.testing.assert_allclose(here[1, 0], wanted, atol=1e-5)
+    assert here.shape == (3, 1, 16, 16, 1) and np.abs(here[0] - here[1]).max() > 0
+
+
+def test_reads_arrays(tmp_path):
+    grey = np.arange(2 * 16 * 16, dtype=np.uint8).reshape(2, 16, 16)
+    np.savez(tmp_path / "a.npz", grey)
+    found = read_images(tmp_path / "a.npz", 16)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[..., 0], grey / 255, atol=1e-6)
+    np.savez(tmp_path / "b.npz", imgs=grey > 100, latents=np.zeros(3))
+    assert set(np.unique(read_images(tmp_path / "b.npz", 16))) == {0, 1}
+    np.savez(tmp_path / "c.npz", images=np.full((1, 32, 32, 3), 0.25))
+    found = read_images(tmp_path / "c.npz", 16)
+    assert found.shape == (1, 16, 16, 3)
+    np.testing.assert_allclose(found, 0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4)), r"shape \[4, 4\]"),
+        (np.zeros((2, 16, 16, 5)), r"shape \[2, 16, 16, 5\]"),
+        (np.zeros((0, 16, 16)), "shape"),
+        (np.full((2, 16, 16), np.nan), "image 0 has NaN"),
+        (np.full((2, 16, 16), 300.0), "0 to 1"),
+        (np.full((2, 16, 16), -1), "0 to"),
+        (np.full((2, 16, 16), "a"), "not numbers"),
+    ],
+)
+def test_arrays_that_are_no_images(array, message, tmp_path):
+    np.savez(tmp_path / "bad.npz", array)
+    with pytest.raises(ValueError, match=f"bad.npz.*{message}"):
+        read_images(tmp_path / "bad.npz", 16)
+
+
+def test_files_that_are_no_images(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither"):
+        read_images(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no image files"):
+        read_images(tmp_path / "empty")
+    (tmp_path / "empty" / "a.png").write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"a\.png is not a readable image"):
+        read_images(tmp_path / "empty")
+    for content in (b"", b"PK\x03\x04 broken", b"words"):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"bad\.npz is not an \.npz"):
+            read_images(tmp_path / "bad.npz")
+    np.savez(tmp_path / "two.npz", a=np.zeros((1, 16, 16)), b=np.zeros((1, 16, 16)))
+    with pytest.raises(ValueError, match="which array has the images"):
+        read_images(tmp_path / "two.npz")
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"growth": 0.0}, {"gamma": -1.0}, {"capacity": float("nan")}])
+def test_bad_recipes(bad):
+    with pytest.raises(ValueError):
+        dataclasses.replace(RECIPE, **bad)
