@@ -29,7 +29,7 @@ def celeste(
     threshold: Annotated[float, typer.Option(help="Standard deviations at which a source counts.", min=3)] = 5.0,
     picture: Annotated[Path | None, typer.Option(help="Draw image, model and residual here (.png).")] = None,
 ) -> None:
-    """Stars and galaxies in FITS images, with the uncertainty of every number. FITS needs 'culet[celeste]'.
+    r"""Stars and galaxies in FITS images, with the uncertainty of every number. FITS needs 'culet\[celeste]'.
 
     Fits a generative model (Celeste, 2015): every source a star or a galaxy, photons by Poisson's law. Columns: place,
     probability of a star, fluxes with the bounds of their central 90%, colours in magnitudes, shapes of galaxies.

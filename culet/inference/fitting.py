@@ -1,19 +1,9 @@
-"""How a topic model goes over a corpus: minibatches, rates, passes.
+"""The numbers of stochastic variational inference. Light, so that the command line need not wait for jax."""
 
-Axis letters: D documents, V vocabulary.
-"""
-
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-from jaxtyping import Int
-
-from culet.core.progress import Progress
 from culet.core.settings import Setting
-from culet.inference.counts import Counts
-from culet.inference.svi import robbins_monro
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +27,13 @@ class Fitting:
             raise ValueError(f"tolerance must be at least 0, not {self.tolerance}")
 
 
-def minibatches(documents: int, fitting: Fitting) -> Iterator[Int[np.ndarray, "B"]]:
-    """Which documents stand in each minibatch: pass after pass in a new order. The last of a pass may be smaller."""
-    for number in range(fitting.passes):
-        order = np.random.default_rng([fitting.seed, number]).permutation(documents)
-        for start in range(0, documents, fitting.batch_size):
-            yield order[start : start + fitting.batch_size]
+def robbins_monro(step: int, delay: float, forgetting: float) -> float:
+    """The rate of a step, counted from 0. The steps converge for a `forgetting` above 1/2, up to 1.
 
-
-def run(counts: Counts, fitting: Fitting, step: Callable[[Counts], None], name: str, progress: bool) -> None:
-    """Calls `step` with every minibatch of `counts` [D, V], with a bar if wanted."""
-    steps = fitting.passes * -(-counts.shape[0] // fitting.batch_size)
-    if not progress:
-        for chosen in minibatches(counts.shape[0], fitting):
-            step(counts[chosen])
-        return
-    with Progress(name, 0, steps) as bar:
-        for done, chosen in enumerate(minibatches(counts.shape[0], fitting), start=1):
-            step(counts[chosen])
-            bar.update(done, None, None)
+    Raises `ValueError` for another `forgetting`, and for a `delay` below 1, with which the first rates would exceed 1.
+    """
+    if not 0.5 < forgetting <= 1.0:
+        raise ValueError(f"the exponent of forgetting must be above 0.5 and at most 1, not {forgetting}")
+    if delay < 1:
+        raise ValueError(f"the delay must be at least 1, not {delay}")
+    return (delay + step) ** -forgetting

@@ -52,18 +52,6 @@ class Conjugate(eqx.Module, Generic[Parameters]):
         return jax.tree.map(lambda old, prior: (1.0 - rate) * old + rate * prior, parameters, self.prior())
 
 
-def robbins_monro(step: int, delay: float, forgetting: float) -> float:
-    """The rate of a step, counted from 0. The steps converge for a `forgetting` above 1/2, up to 1.
-
-    Raises `ValueError` for another `forgetting`, and for a `delay` below 1, with which the first rates would exceed 1.
-    """
-    if not 0.5 < forgetting <= 1.0:
-        raise ValueError(f"the exponent of forgetting must be above 0.5 and at most 1, not {forgetting}")
-    if delay < 1:
-        raise ValueError(f"the delay must be at least 1, not {delay}")
-    return (delay + step) ** -forgetting
-
-
 def update(
     model: Conjugate[Parameters],
     parameters: Parameters,

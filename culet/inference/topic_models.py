@@ -13,9 +13,10 @@ from jaxtyping import Array, Float
 
 from culet.inference import hdp, lda, sparse_lda
 from culet.inference.counts import Block, Counts, as_counts, blocks, token_blocks
-from culet.inference.fitting import Fitting, run
+from culet.inference.fitting import Fitting, robbins_monro
 from culet.inference.held_out import document_completion, topic_proportions
-from culet.inference.svi import Conjugate, robbins_monro, update
+from culet.inference.passes import run
+from culet.inference.svi import Conjugate, update
 
 _SAMPLED_ROWS = 128  # of a block: a sweep goes token by token, so it wants many documents at a time
 

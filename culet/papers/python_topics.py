@@ -47,7 +47,7 @@ def follow(model: Any, scale: Scale, advance: Callable[[Any, Any, int], None] | 
     `advance(model, minibatch, D)` makes a step, `partial_fit` by default. `seconds` do not count scoring, but
     compiling.
     """
-    from culet.inference.fitting import minibatches
+    from culet.inference.passes import minibatches
 
     train, test = corpus(scale)
     documents = train.shape[0]

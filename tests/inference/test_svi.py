@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.inference.svi import Conjugate, robbins_monro, update
+from culet.inference.fitting import robbins_monro
+from culet.inference.svi import Conjugate, update
 
 
 class Natural(NamedTuple):

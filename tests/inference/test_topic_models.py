@@ -3,7 +3,7 @@ import pytest
 import safetensors.numpy
 
 from culet.inference import HDP, LDA, Fitting, SparseLDA, load_topics, save_topics
-from culet.inference.fitting import minibatches
+from culet.inference.passes import minibatches
 from culet.inference.topic_picture import topic_figure
 
 V, D = 24, 60
