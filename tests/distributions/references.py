@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Formula:
 class Mapped:
     """A rising map of a scipy distribution, by the change of variables."""
 
-    base: object
+    base: Any
     inverse: Callable
     log_slope: Callable
     """Log of the derivative of the inverse."""
