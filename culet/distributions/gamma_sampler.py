@@ -40,7 +40,9 @@ def _log_gamma_jvp(primals, tangents):
     draws = jnp.exp(logs)
     tiny = draws < 1e-30
     safe = jnp.where(tiny, 1.0, draws)
-    slope = jnp.where(tiny, -logs / concentration, jax.lax.random_gamma_grad(concentration, safe) / safe)
+    slope = jnp.where(
+        tiny, -logs / concentration, jax.lax.random_gamma_grad(concentration, safe, dtype=safe.dtype) / safe
+    )
     return logs, slope * tangents[1]
 
 

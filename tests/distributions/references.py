@@ -56,7 +56,7 @@ def line(low: float, high: float, points: int = 511):
     return np.sinh(u), step * du * np.cosh(u)
 
 
-def plane(points: int = 61):
+def plane(points: int = 101):
     """The same on the plane: points [N, 2] and weights [N]."""
     x, w = line(-np.inf, np.inf, points)
     return np.stack([a.ravel() for a in np.meshgrid(x, x)], -1), np.outer(w, w).ravel()
@@ -84,7 +84,7 @@ def correlations(points: int = 511):
     return rows, w
 
 
-def matrices(points: int = 41):
+def matrices(points: int = 101):
     """Matrices [N, 1, 2] and weights [N]."""
     x, w = plane(points)
     return x[:, None, :], w
