@@ -7,13 +7,19 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
+
+if TYPE_CHECKING:
+    Parameter = Any  # when made it may be a number, a list, or whatever becomes an array
+else:
+    Parameter = jax.Array
 
 
 class Demand(NamedTuple):
@@ -61,7 +67,7 @@ unit_vector = Demand("a vector of length 1", lambda x: np.abs(np.linalg.norm(x, 
 def as_float(value: ArrayLike) -> Array:
     """`value` as an array of floats; a Python number adapts its dtype to what it meets, as in jax."""
     if isinstance(value, float | int):
-        return _constant(float(value), jax.config.jax_enable_x64)
+        return _constant(float(value), jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
     array = value if isinstance(value, jax.Array) else jnp.asarray(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
@@ -99,7 +105,7 @@ def event_ndims_of(spec: Any) -> int:
 
 def concrete(value: Any) -> bool:
     """Whether `value` holds numbers that can be looked at, and not those of a trace."""
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(value, Tracer)
 
 
 def check(distribution: Any) -> None:

@@ -11,7 +11,7 @@ from jax.nn import sigmoid
 from jax.scipy.special import betainc, gammaincc, gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import count, log_weights, open_probability, parameter, positive, real
+from culet.distributions.arguments import Parameter, count, log_weights, open_probability, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log_beta, log_choose, log_gamma_rise, softplus, x_log_y
@@ -21,7 +21,7 @@ from culet.distributions.supports import Counts, Integers
 class Poisson(Family):
     """The number of events in a unit of time at `rate`."""
 
-    rate: Float[Array, "..."] = parameter(positive)
+    rate: Float[Parameter, "..."] = parameter(positive)
 
     def _support(self):
         return Integers()
@@ -48,8 +48,8 @@ class Poisson(Family):
 class Binomial(Family):
     """The number of successes in `total` trials."""
 
-    total: Float[Array, "..."] = parameter(count)
-    logits: Float[Array, "..."] = parameter(real)
+    total: Float[Parameter, "..."] = parameter(count)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Integers(0, self.total)
@@ -78,7 +78,7 @@ class Binomial(Family):
 class Geometric(Family):
     """The number of failures before the first success."""
 
-    logits: Float[Array, "..."] = parameter(real)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Integers()
@@ -111,8 +111,8 @@ class Geometric(Family):
 class NegativeBinomial(Family):
     """The number of failures before `concentration` successes; a Poisson variate whose rate is a gamma variate."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    logits: Float[Array, "..."] = parameter(real)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Integers()
@@ -139,9 +139,9 @@ class NegativeBinomial(Family):
 class BetaBinomial(Family):
     """The number of successes in `total` trials whose chance is a Beta(a, b) variate."""
 
-    total: Float[Array, "..."] = parameter(count)
-    a: Float[Array, "..."] = parameter(positive)
-    b: Float[Array, "..."] = parameter(positive)
+    total: Float[Parameter, "..."] = parameter(count)
+    a: Float[Parameter, "..."] = parameter(positive)
+    b: Float[Parameter, "..."] = parameter(positive)
 
     def _support(self):
         return Integers(0, self.total)
@@ -167,7 +167,7 @@ class BetaBinomial(Family):
 class LogarithmicSeries(Family):
     """Whole numbers from 1 on with mass proportional to probability^x / x: species in a sample (Fisher, 1943)."""
 
-    probability: Float[Array, "..."] = parameter(open_probability)
+    probability: Float[Parameter, "..."] = parameter(open_probability)
 
     def _support(self):
         return Integers(1)
@@ -198,8 +198,8 @@ class LogarithmicSeries(Family):
 class Multinomial(Family):
     """How often each of K classes comes in `total` draws with probabilities softmax(logits [K])."""
 
-    total: Float[Array, "..."] = parameter(count)
-    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
+    total: Float[Parameter, "..."] = parameter(count)
+    logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -228,8 +228,8 @@ class Multinomial(Family):
 class DirichletMultinomial(Family):
     """How often each of K classes comes in `total` draws, their chances a Dirichlet(concentration [K]) variate."""
 
-    total: Float[Array, "..."] = parameter(count)
-    concentration: Float[Array, "... K"] = parameter(positive, event_ndims=1)
+    total: Float[Parameter, "..."] = parameter(count)
+    concentration: Float[Parameter, "... K"] = parameter(positive, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

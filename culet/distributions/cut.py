@@ -5,9 +5,10 @@ Axis letters: S shape, B batch.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, Num
 
-from culet.distributions.arguments import check_order, not_nan, parameter
+from culet.distributions.arguments import Parameter, check_order, not_nan, parameter
 from culet.distributions.distribution import Distribution
 from culet.distributions.supports import Integers, Interval, Support
 
@@ -20,8 +21,8 @@ class Truncated(Distribution):
     """
 
     base: Distribution
-    low: Float[Array, "..."] = parameter(not_nan)
-    high: Float[Array, "..."] = parameter(not_nan)
+    low: Float[Parameter, "..."] = parameter(not_nan)
+    high: Float[Parameter, "..."] = parameter(not_nan)
 
     def _check(self):
         check_order(self, "low", "high")
@@ -29,7 +30,7 @@ class Truncated(Distribution):
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of base and ends together."""
-        return jnp.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
+        return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
 
     @property
     def support(self) -> Support:
@@ -60,7 +61,7 @@ class Truncated(Distribution):
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The log of the density or mass [*S, *B], in nats."""
         value = jnp.asarray(value)
-        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         start, end = (jnp.broadcast_to(place, shape) for place in self._ends())
         low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
         score = jnp.broadcast_to(self.base.log_prob(value), shape) - jnp.log(end - start)
@@ -70,14 +71,14 @@ class Truncated(Distribution):
     def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value` [*S, *B]."""
         value = jnp.asarray(value)
-        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         start, end = (jnp.broadcast_to(place, shape) for place in self._ends())
         return jnp.clip((jnp.broadcast_to(self.base.cdf(value), shape) - start) / (end - start), 0, 1)
 
     def icdf(self, probability: Float[Array, "..."]) -> Num[Array, "..."]:
         """The value below which `probability` lies [*S, *B]; NaN unless that is in [0, 1]."""
         probability = jnp.asarray(probability)
-        shape = jnp.broadcast_shapes(probability.shape, self.batch_shape)
+        shape = np.broadcast_shapes(probability.shape, self.batch_shape)
         start, end = (jnp.broadcast_to(place, shape) for place in self._ends())
         inside = jnp.where((probability >= 0) & (probability <= 1), probability, jnp.nan)
         return self.base.icdf(start + (end - start) * jnp.broadcast_to(inside, shape))
@@ -92,8 +93,8 @@ class Quantised(Distribution):
     """
 
     base: Distribution
-    low: Float[Array, "..."] = parameter(not_nan)
-    high: Float[Array, "..."] = parameter(not_nan)
+    low: Float[Parameter, "..."] = parameter(not_nan)
+    high: Float[Parameter, "..."] = parameter(not_nan)
 
     def _check(self):
         check_order(self, "low", "high")
@@ -101,7 +102,7 @@ class Quantised(Distribution):
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of base and ends together."""
-        return jnp.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
+        return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
 
     @property
     def support(self) -> Support:
@@ -118,7 +119,7 @@ class Quantised(Distribution):
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The log of the mass of `value` [*S, *B], in nats."""
         value = jnp.asarray(value)
-        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
         value = jnp.broadcast_to(value, shape).astype(low.dtype)
         inside = Integers(low, high).contains(value)
@@ -133,7 +134,7 @@ class Quantised(Distribution):
     def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value` [*S, *B]."""
         value = jnp.floor(jnp.asarray(value))
-        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
         below = jnp.broadcast_to(self.base.cdf(value), shape)
         value = jnp.broadcast_to(value, shape)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, i0e, i1e
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import open_probability, parameter, positive, real, unit_vector
+from culet.distributions.arguments import Parameter, open_probability, parameter, positive, real, unit_vector
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log1m_exp, log_gamma_rise
@@ -22,7 +22,7 @@ from culet.distributions.supports import Interval, Sphere
 class OnCircle(Family):
     """A family on angles in [-pi, pi]; wrap others into that first. `mean` is the mean direction."""
 
-    loc: Float[Array, "..."] = parameter(real)
+    loc: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Interval(-math.pi, math.pi)
@@ -37,7 +37,7 @@ class OnCircle(Family):
 class VonMises(OnCircle):
     """Density proportional to exp(concentration cos(x - loc)). `variance` is 1 less the mean resultant length."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         k, sine = self.concentration, jnp.sin(0.5 * (x - self.loc))
@@ -56,7 +56,7 @@ class VonMises(OnCircle):
 class WrappedCauchy(OnCircle):
     """A Cauchy variate wound around the circle; `concentration` is the mean resultant length."""
 
-    concentration: Float[Array, "..."] = parameter(open_probability)
+    concentration: Float[Parameter, "..."] = parameter(open_probability)
 
     def _log_density(self, x):
         c, sine = self.concentration, jnp.sin(0.5 * (x - self.loc))
@@ -77,8 +77,8 @@ class WrappedCauchy(OnCircle):
 class OnSphere(Family):
     """A family on vectors of length 1 around `direction` [D]."""
 
-    direction: Float[Array, "... D"] = parameter(unit_vector, event_ndims=1)
-    concentration: Float[Array, "..."] = parameter(positive)
+    direction: Float[Parameter, "... D"] = parameter(unit_vector, event_ndims=1)
+    concentration: Float[Parameter, "..."] = parameter(positive)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -6,10 +6,11 @@ Axis letters: K classes.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.nn import log_sigmoid, log_softmax, sigmoid
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import check_order, log_weights, parameter, real, rising, whole
+from culet.distributions.arguments import Parameter, check_order, log_weights, parameter, real, rising, whole
 from culet.distributions.family import Family
 from culet.distributions.numerics import log1m_exp, softplus
 from culet.distributions.supports import Counts, Integers, Permutations, Point
@@ -18,7 +19,7 @@ from culet.distributions.supports import Counts, Integers, Permutations, Point
 class Bernoulli(Family):
     """1 with probability sigmoid(logits), else 0."""
 
-    logits: Float[Array, "..."] = parameter(real)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Integers(0, 1)
@@ -89,7 +90,7 @@ class Classes(Family):
 class Categorical(Classes):
     """One of K classes, with probabilities softmax(logits [K])."""
 
-    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
+    logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
 
     def _log_masses(self):
         return log_softmax(self.logits)
@@ -98,8 +99,8 @@ class Categorical(Classes):
 class OrderedLogistic(Classes):
     """The number of `cutpoints` [K - 1] below a logistic variate around `loc`: ordered classes (McCullagh, 1980)."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    cutpoints: Float[Array, "... K-1"] = parameter(rising, event_ndims=1)
+    loc: Float[Parameter, "..."] = parameter(real)
+    cutpoints: Float[Parameter, "... K-1"] = parameter(rising, event_ndims=1)
 
     def _log_masses(self):
         cuts = self.cutpoints - self.loc[..., None]
@@ -111,7 +112,7 @@ class OrderedLogistic(Classes):
 class OneHotCategorical(Family):
     """One of K classes as a vector with a 1 in its place, with probabilities softmax(logits [K])."""
 
-    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
+    logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -143,7 +144,7 @@ class OneHotCategorical(Family):
 class PlackettLuce(Family):
     """An order of K things: each place goes to one of those left, by softmax(logits [K]) (Luce, 1959)."""
 
-    logits: Float[Array, "... K"] = parameter(real, event_ndims=1)
+    logits: Float[Parameter, "... K"] = parameter(real, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -170,8 +171,8 @@ class PlackettLuce(Family):
 class DiscreteUniform(Family):
     """Each whole number from `low` to `high`, both included, with equal probability."""
 
-    low: Float[Array, "..."] = parameter(whole)
-    high: Float[Array, "..."] = parameter(whole)
+    low: Float[Parameter, "..."] = parameter(whole)
+    high: Float[Parameter, "..."] = parameter(whole)
 
     def _check(self):
         check_order(self, "low", "high", strict=False)
@@ -207,7 +208,7 @@ class DiscreteUniform(Family):
 class Delta(Family):
     """Always `value`: log-probability 0 there."""
 
-    value: Float[Array, "..."] = parameter(real)
+    value: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Point(self.value)
@@ -238,6 +239,6 @@ def _entropy(log_masses: Array) -> Array:
 
 def _pick(values: Array, place: Array) -> Array:
     """`values` [..., K] at `place` [...]."""
-    shape = jnp.broadcast_shapes(values.shape[:-1], place.shape)
+    shape = np.broadcast_shapes(values.shape[:-1], place.shape)
     place = jnp.broadcast_to(place, shape).astype(jnp.int32)[..., None]
     return jnp.take_along_axis(jnp.broadcast_to(values, shape + values.shape[-1:]), place, -1)[..., 0]

@@ -13,6 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, Num
 
 from culet.distributions.arguments import check, event_ndims_of, parameters_of
@@ -25,7 +26,7 @@ class _Compiled:
     def __init__(self, method: Callable[..., Any]):
         static = ("shape",) if "shape" in inspect.signature(method).parameters else ()
         self.call = jax.jit(method, static_argnames=static)
-        functools.update_wrapper(self, method)
+        functools.update_wrapper(self, method)  # pyright: ignore[reportArgumentType]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., Any]:
         return self.call if instance is None else jax.tree_util.Partial(self.call, instance)
@@ -74,7 +75,7 @@ class Distribution(eqx.Module):
         for name, spec in parameters_of(type(self)).items():
             shape = getattr(self, name).shape
             shapes.append(shape[: len(shape) - event_ndims_of(spec)])
-        return jnp.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(*shapes)
 
     @property
     def dtype(self) -> Any:

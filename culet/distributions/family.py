@@ -128,11 +128,11 @@ class Family(Distribution):
         return self.at_rank(len(self.batch_shape))
 
     def at_rank(self, rank: int) -> "Family":
-        """The same with `rank` batch axes on all parameters that have any, for arithmetic without rank promotion."""
+        """The same with `rank` batch axes on all parameters, for arithmetic without rank promotion."""
         leaves, structure = jax.tree.flatten(self)
         event_ndims = [event_ndims_of(spec) for spec in parameters_of(type(self)).values()]
         aligned = [
-            leaf if leaf.ndim in (0, rank + ndims) else leaf.reshape((1,) * (rank + ndims - leaf.ndim) + leaf.shape)
+            leaf if leaf.ndim == rank + ndims else leaf.reshape((1,) * (rank + ndims - leaf.ndim) + leaf.shape)
             for leaf, ndims in zip(leaves, event_ndims, strict=True)
         ]
         return jax.tree.unflatten(structure, aligned)

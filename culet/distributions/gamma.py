@@ -9,9 +9,9 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma, gammainc, gammaincc, gammaln
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from culet.distributions.arguments import parameter, positive
+from culet.distributions.arguments import Parameter, parameter, positive
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log_beta, log_gamma_rise, x_log_y
 from culet.distributions.positive import AboveZero, FromZero
@@ -20,8 +20,8 @@ from culet.distributions.positive import AboveZero, FromZero
 class Gamma(FromZero):
     """Mean `concentration / rate`."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    rate: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    rate: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         a = self.concentration
@@ -50,7 +50,7 @@ class Gamma(FromZero):
 class ChiSquared(FromZero):
     """The sum of the squares of `df` standard normals."""
 
-    df: Float[Array, "..."] = parameter(positive)
+    df: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         half = 0.5 * self.df
@@ -79,7 +79,7 @@ class ChiSquared(FromZero):
 class Chi(FromZero):
     """The length of a vector of `df` standard normals; Maxwell's distribution at 3."""
 
-    df: Float[Array, "..."] = parameter(positive)
+    df: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         half = 0.5 * self.df
@@ -109,8 +109,8 @@ class Chi(FromZero):
 class Nakagami(FromZero):
     """The root of a gamma variate with the mean `spread`: the strength of a fading signal (Nakagami, 1960)."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    spread: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    spread: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         a, rate = self.concentration, self.concentration / self.spread
@@ -134,8 +134,8 @@ class Nakagami(FromZero):
 class InverseGamma(AboveZero):
     """1 over a gamma variate with rate `scale`."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         a = self.concentration
@@ -166,8 +166,8 @@ class InverseGamma(AboveZero):
 class BetaPrime(FromZero):
     """The ratio of two gamma variates."""
 
-    a: Float[Array, "..."] = parameter(positive)
-    b: Float[Array, "..."] = parameter(positive)
+    a: Float[Parameter, "..."] = parameter(positive)
+    b: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return x_log_y(self.a - 1, x) - (self.a + self.b) * jnp.log1p(x) - log_beta(self.a, self.b)
@@ -195,8 +195,8 @@ class BetaPrime(FromZero):
 class FisherSnedecor(FromZero):
     """The ratio of the means of `df1` and of `df2` squares of standard normals: F."""
 
-    df1: Float[Array, "..."] = parameter(positive)
-    df2: Float[Array, "..."] = parameter(positive)
+    df1: Float[Parameter, "..."] = parameter(positive)
+    df2: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         a, b, ratio = 0.5 * self.df1, 0.5 * self.df2, self.df1 / self.df2

@@ -3,7 +3,6 @@
 Axis letters: N draws that are still wanted.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -23,7 +22,7 @@ def log_gamma_variates(
     return _log_gamma(key, jnp.broadcast_to(concentration, shape).astype(dtype))
 
 
-@partial(jax.custom_jvp)
+@jax.custom_jvp
 def _log_gamma(key: Array, concentration: Array) -> Array:
     rejection_key, boost_key = jax.random.split(key)
     small = concentration < 1
@@ -41,7 +40,9 @@ def _log_gamma_jvp(primals, tangents):
     draws = jnp.exp(logs)
     tiny = draws < 1e-30
     safe = jnp.where(tiny, 1.0, draws)
-    slope = jnp.where(tiny, -logs / concentration, jax.lax.random_gamma_grad(concentration, safe) / safe)
+    slope = jnp.where(
+        tiny, -logs / concentration, jax.lax.random_gamma_grad(concentration, safe, dtype=safe.dtype) / safe
+    )
     return logs, slope * tangents[1]
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import check_order, parameter, positive, real
+from culet.distributions.arguments import Parameter, check_order, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import (
@@ -34,8 +34,8 @@ class UnitInterval(Family):
 class Uniform(Family):
     """Equal density from `low` to `high`."""
 
-    low: Float[Array, "..."] = parameter(real)
-    high: Float[Array, "..."] = parameter(real)
+    low: Float[Parameter, "..."] = parameter(real)
+    high: Float[Parameter, "..."] = parameter(real)
 
     def _check(self):
         check_order(self, "low", "high")
@@ -71,8 +71,8 @@ class Uniform(Family):
 class Beta(UnitInterval):
     """Density proportional to x^(a - 1) (1 - x)^(b - 1)."""
 
-    a: Float[Array, "..."] = parameter(positive)
-    b: Float[Array, "..."] = parameter(positive)
+    a: Float[Parameter, "..."] = parameter(positive)
+    b: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return x_log_y(self.a - 1, x) + x_log1p_y(self.b - 1, -x) - log_beta(self.a, self.b)
@@ -108,8 +108,8 @@ class Beta(UnitInterval):
 class Kumaraswamy(UnitInterval):
     """Much like Beta, with a distribution function that can be inverted: 1 - (1 - x^a)^b (Kumaraswamy, 1980)."""
 
-    a: Float[Array, "..."] = parameter(positive)
-    b: Float[Array, "..."] = parameter(positive)
+    a: Float[Parameter, "..."] = parameter(positive)
+    b: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         power = jnp.exp(self.a * jnp.log(jnp.where(x > 0, x, 1)))
@@ -139,9 +139,9 @@ class Kumaraswamy(UnitInterval):
 class Triangular(Family):
     """Density that rises in a line from `low` to `peak` and falls in a line to `high`."""
 
-    low: Float[Array, "..."] = parameter(real)
-    peak: Float[Array, "..."] = parameter(real)
-    high: Float[Array, "..."] = parameter(real)
+    low: Float[Parameter, "..."] = parameter(real)
+    peak: Float[Parameter, "..."] = parameter(real)
+    high: Float[Parameter, "..."] = parameter(real)
 
     def _check(self):
         check_order(self, "low", "high")
@@ -187,8 +187,8 @@ class Triangular(Family):
 class RaisedCosine(Family):
     """Density (1 + cos(pi z)) / (2 scale) at z = (x - loc) / scale from -1 to 1."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    scale: Float[Array, "..."] = parameter(positive)
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _support(self):
         return Interval(self.loc - self.scale, self.loc + self.scale, open_ends=True)
@@ -225,7 +225,7 @@ class RaisedCosine(Family):
 class ContinuousBernoulli(UnitInterval):
     """Density proportional to exp(logits x) (Loaiza-Ganem and Cunningham, 2019): for pixels between 0 and 1."""
 
-    logits: Float[Array, "..."] = parameter(real)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _near(self) -> tuple[Array, Array]:
         """Where the logits are so near 0 that a series is better, and the logits, or 1 there."""

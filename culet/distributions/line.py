@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import parameter, positive, real
+from culet.distributions.arguments import Parameter, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import EULER, HALF_LOG_TAU, log_beta, log_gamma_rise, logit, softplus, two_tails
@@ -21,8 +21,8 @@ from culet.distributions.numerics import EULER, HALF_LOG_TAU, log_beta, log_gamm
 class LocationScale(Family):
     """A family on the line whose members differ by shift and stretch; `_standard` scores z = (x - loc) / scale."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    scale: Float[Array, "..."] = parameter(positive)
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return self._standard((x - self.loc) / self.scale) - jnp.log(self.scale)
@@ -190,7 +190,7 @@ class HyperbolicSecant(LocationScale):
 class StudentT(LocationScale):
     """Student's t with `df` degrees of freedom; no mean up to df = 1, no finite variance up to df = 2."""
 
-    df: Float[Array, "..."] = parameter(positive)
+    df: Float[Parameter, "..."] = parameter(positive)
 
     def _standard(self, z):
         half = 0.5 * self.df

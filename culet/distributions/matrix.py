@@ -13,7 +13,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import concrete, lower_triangular, parameter, positive, real
+from culet.distributions.arguments import Parameter, concrete, lower_triangular, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.multivariate import log_diagonal
@@ -24,9 +24,9 @@ from culet.distributions.supports import CorrelationCholesky, Interval, Positive
 class MatrixNormal(Family):
     """`loc + row_tril Z column_tril.T`, Z [M, N] of standard normals."""
 
-    loc: Float[Array, "... M N"] = parameter(real, event_ndims=2)
-    row_tril: Float[Array, "... M M"] = parameter(lower_triangular, event_ndims=2)
-    column_tril: Float[Array, "... N N"] = parameter(lower_triangular, event_ndims=2)
+    loc: Float[Parameter, "... M N"] = parameter(real, event_ndims=2)
+    row_tril: Float[Parameter, "... M M"] = parameter(lower_triangular, event_ndims=2)
+    column_tril: Float[Parameter, "... N N"] = parameter(lower_triangular, event_ndims=2)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -65,8 +65,8 @@ class MatrixNormal(Family):
 class OfCovariances(Family):
     """A family on positive definite matrices; `scale_tril` [K, K] is the Cholesky factor of its scale V."""
 
-    df: Float[Array, "..."] = parameter(positive)
-    scale_tril: Float[Array, "... K K"] = parameter(lower_triangular, event_ndims=2)
+    df: Float[Parameter, "..."] = parameter(positive)
+    scale_tril: Float[Parameter, "... K K"] = parameter(lower_triangular, event_ndims=2)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -158,7 +158,7 @@ class LKJCholesky(Family):
     """
 
     size: int = eqx.field(static=True)
-    concentration: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -205,6 +205,6 @@ def _transposed(matrix: Array) -> Array:
 
 def _solve(tril: Array, matrix: Array) -> Array:
     """`tril^-1 matrix`, for batches of equal rank."""
-    batch = jnp.broadcast_shapes(tril.shape[:-2], matrix.shape[:-2])
+    batch = np.broadcast_shapes(tril.shape[:-2], matrix.shape[:-2])
     tril = jnp.broadcast_to(tril, batch + tril.shape[-2:])
     return solve_triangular(tril, jnp.broadcast_to(matrix, batch + matrix.shape[-2:]), lower=True)

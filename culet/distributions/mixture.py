@@ -5,9 +5,10 @@ Axis letters: S shape, B batch, E event, K components.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, Num
 
-from culet.distributions.arguments import log_weights, parameter, real
+from culet.distributions.arguments import Parameter, log_weights, parameter, real
 from culet.distributions.distribution import Distribution
 from culet.distributions.numerics import softplus
 from culet.distributions.supports import Either, Point, Support, Union
@@ -22,8 +23,8 @@ class Mixture(Distribution):
         ValueError: the last batch axis of the components is not as long as the logits.
     """
 
-    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
-    components: Distribution
+    logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
+    components: Distribution  # pyright: ignore[reportGeneralTypeIssues]
 
     def _check(self):
         batch = self.components.batch_shape
@@ -33,7 +34,7 @@ class Mixture(Distribution):
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of logits and components without their last axis."""
-        return jnp.broadcast_shapes(self.logits.shape[:-1], self.components.batch_shape[:-1])
+        return np.broadcast_shapes(self.logits.shape[:-1], self.components.batch_shape[:-1])
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -100,12 +101,12 @@ class ZeroInflated(Distribution):
     """0 with probability sigmoid(logits), else a draw of `base`, a distribution of counts."""
 
     base: Distribution
-    logits: Float[Array, "..."] = parameter(real)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of base and logits together."""
-        return jnp.broadcast_shapes(self.base.batch_shape, self.logits.shape)
+        return np.broadcast_shapes(self.base.batch_shape, self.logits.shape)
 
     @property
     def support(self) -> Support:
@@ -124,7 +125,7 @@ class ZeroInflated(Distribution):
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The log mass of `value` [*S, *B], in nats."""
         value = jnp.asarray(value)
-        shape = jnp.broadcast_shapes(value.shape, self.batch_shape)
+        shape = np.broadcast_shapes(value.shape, self.batch_shape)
         logits = jnp.broadcast_to(self.logits, shape)
         counted = jnp.broadcast_to(self.base.log_prob(value), shape) - softplus(logits)
         reachable = counted > -jnp.inf

@@ -11,7 +11,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import log_weights, lower_triangular, parameter, positive, real
+from culet.distributions.arguments import Parameter, log_weights, lower_triangular, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import HALF_LOG_TAU, log_gamma_rise, x_log_y
@@ -41,7 +41,7 @@ def log_diagonal(tril: Float[Array, "... D D"]) -> Float[Array, "..."]:
 class OfVectors(Family):
     """A family on vectors of the size of `loc`."""
 
-    loc: Float[Array, "... D"] = parameter(real, event_ndims=1)
+    loc: Float[Parameter, "... D"] = parameter(real, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -61,7 +61,7 @@ class OfVectors(Family):
 class MultivariateNormal(OfVectors):
     """Gaussian vectors with mean `loc` [D] and covariance `scale_tril @ scale_tril.T` [D, D]."""
 
-    scale_tril: Float[Array, "... D D"] = parameter(lower_triangular, event_ndims=2)
+    scale_tril: Float[Parameter, "... D D"] = parameter(lower_triangular, event_ndims=2)
 
     def _log_density(self, x):
         z = whiten(self.scale_tril, x - self.loc)
@@ -81,8 +81,8 @@ class MultivariateNormal(OfVectors):
 class LowRankNormal(OfVectors):
     """Gaussian vectors with covariance `factor @ factor.T + diag(diagonal)`, factor [D, R]: cheap for R << D."""
 
-    factor: Float[Array, "... D R"] = parameter(real, event_ndims=2)
-    diagonal: Float[Array, "... D"] = parameter(positive, event_ndims=1)
+    factor: Float[Parameter, "... D R"] = parameter(real, event_ndims=2)
+    diagonal: Float[Parameter, "... D"] = parameter(positive, event_ndims=1)
 
     def _capacity(self) -> tuple[Array, Array]:
         """The Cholesky factor [R, R] of 1 + F' diag^-1 F, and half the log-determinant of the covariance."""
@@ -114,8 +114,8 @@ class LowRankNormal(OfVectors):
 class MultivariateStudentT(OfVectors):
     """Student's t for vectors: `loc + scale_tril z / sqrt(w)`, z standard normal and w chi-squared(df) / df."""
 
-    scale_tril: Float[Array, "... D D"] = parameter(lower_triangular, event_ndims=2)
-    df: Float[Array, "..."] = parameter(positive)
+    scale_tril: Float[Parameter, "... D D"] = parameter(lower_triangular, event_ndims=2)
+    df: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         z = whiten(self.scale_tril, x - self.loc)
@@ -144,7 +144,7 @@ class MultivariateStudentT(OfVectors):
 class Dirichlet(Family):
     """Probabilities of K classes with density proportional to prod x^(concentration - 1)."""
 
-    concentration: Float[Array, "... K"] = parameter(positive, event_ndims=1)
+    concentration: Float[Parameter, "... K"] = parameter(positive, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -185,8 +185,8 @@ class Dirichlet(Family):
 class RelaxedOneHotCategorical(Family):
     """softmax((logits + Gumbel noise) / temperature): vectors near a corner (Maddison et al.; Jang et al., 2017)."""
 
-    temperature: Float[Array, "..."] = parameter(positive)
-    logits: Float[Array, "... K"] = parameter(log_weights, event_ndims=1)
+    temperature: Float[Parameter, "..."] = parameter(positive)
+    logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

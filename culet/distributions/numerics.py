@@ -60,7 +60,7 @@ def log_choose(n: Float[Array, "..."], k: Float[Array, "..."]) -> Float[Array, "
 
 def log_multivariate_gamma(a: Float[Array, "..."], size: int) -> Float[Array, "..."]:
     """The log of the multivariate gamma function of matrices with `size` rows."""
-    terms = sum(gammaln(a - row / 2) for row in range(size))
+    terms = sum((gammaln(a - row / 2) for row in range(size)), jnp.zeros_like(a))
     return terms + size * (size - 1) / 4 * math.log(math.pi)
 
 

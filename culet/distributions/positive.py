@@ -9,9 +9,9 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, log_ndtr, ndtr, ndtri
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from culet.distributions.arguments import parameter, positive, real
+from culet.distributions.arguments import Parameter, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.numerics import EULER, HALF_LOG_TAU, logit, softplus, x_log_y
 from culet.distributions.supports import Interval
@@ -34,7 +34,7 @@ class AboveZero(Family):
 class Exponential(FromZero):
     """Waiting times at `rate` events per unit of time."""
 
-    rate: Float[Array, "..."] = parameter(positive)
+    rate: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return jnp.log(self.rate) - self.rate * x
@@ -61,8 +61,8 @@ class Exponential(FromZero):
 class Weibull(FromZero):
     """`scale` times an exponential variate to the power 1 / `concentration`."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         k, z = self.concentration, x / self.scale
@@ -89,7 +89,7 @@ class Weibull(FromZero):
 class Rayleigh(FromZero):
     """The length of a vector of two normals with standard deviation `scale`."""
 
-    scale: Float[Array, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         z = x / self.scale
@@ -117,7 +117,7 @@ class Rayleigh(FromZero):
 class HalfNormal(FromZero):
     """The absolute value of a normal variate with mean 0 and standard deviation `scale`."""
 
-    scale: Float[Array, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         z = x / self.scale
@@ -148,7 +148,7 @@ class HalfNormal(FromZero):
 class HalfCauchy(FromZero):
     """The absolute value of a Cauchy variate around 0 of the same `scale`."""
 
-    scale: Float[Array, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return math.log(2 / math.pi) - jnp.log(self.scale) - jnp.log1p((x / self.scale) ** 2)
@@ -175,8 +175,8 @@ class HalfCauchy(FromZero):
 class LogNormal(AboveZero):
     """The exponential of a normal variate with mean `loc` and standard deviation `scale`."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    scale: Float[Array, "..."] = parameter(positive)
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         logs = jnp.log(x)
@@ -208,8 +208,8 @@ class LogNormal(AboveZero):
 class LogLogistic(AboveZero):
     """The exponential of a logistic variate: `scale` is the median, `concentration` 1 over the scale of the logs."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         z = self.concentration * jnp.log(x / self.scale)
@@ -237,8 +237,8 @@ class LogLogistic(AboveZero):
 class InverseGaussian(AboveZero):
     """The time at which a Brownian motion with drift first reaches a level (Wald); `loc` is the mean."""
 
-    loc: Float[Array, "..."] = parameter(positive)
-    concentration: Float[Array, "..."] = parameter(positive)
+    loc: Float[Parameter, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         gap = (x - self.loc) / self.loc

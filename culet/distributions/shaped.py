@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammainc, gammaln, log_ndtr, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import parameter, positive, real
+from culet.distributions.arguments import Parameter, parameter, positive, real
 from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.line import LocationScale
 from culet.distributions.numerics import HALF_LOG_TAU
@@ -20,7 +20,7 @@ from culet.distributions.numerics import HALF_LOG_TAU
 class AsymmetricLaplace(LocationScale):
     """Exponentials with rates `asymmetry` above and 1 / `asymmetry` below `loc` (Kotz et al., 2001)."""
 
-    asymmetry: Float[Array, "..."] = parameter(positive)
+    asymmetry: Float[Parameter, "..."] = parameter(positive)
 
     def _standard(self, z):
         slope = jnp.where(z < 0, -1 / self.asymmetry, self.asymmetry)
@@ -50,7 +50,7 @@ class AsymmetricLaplace(LocationScale):
 class SkewNormal(LocationScale):
     """Density 2 phi(z) Phi(skew z) (Azzalini, 1985)."""
 
-    skew: Float[Array, "..."] = parameter(real)
+    skew: Float[Parameter, "..."] = parameter(real)
 
     def _standard(self, z):
         return math.log(2) - HALF_LOG_TAU - 0.5 * z * z + log_ndtr(self.skew * z)
@@ -76,7 +76,7 @@ class SkewNormal(LocationScale):
 class GeneralisedNormal(LocationScale):
     """Density proportional to exp(-|z|^power): Laplace at power 1, normal at 2 (Subbotin, 1923)."""
 
-    power: Float[Array, "..."] = parameter(positive)
+    power: Float[Parameter, "..."] = parameter(positive)
 
     def _standard(self, z):
         return jnp.log(0.5 * self.power) - gammaln(1 / self.power) - jnp.abs(z) ** self.power
@@ -100,8 +100,8 @@ class GeneralisedNormal(LocationScale):
 class JohnsonSU(LocationScale):
     """`skew + tail * arcsinh(z)` is standard normal (Johnson, 1949)."""
 
-    skew: Float[Array, "..."] = parameter(real)
-    tail: Float[Array, "..."] = parameter(positive)
+    skew: Float[Parameter, "..."] = parameter(real)
+    tail: Float[Parameter, "..."] = parameter(positive)
 
     def _standard(self, z):
         normal = self.skew + self.tail * jnp.arcsinh(z)

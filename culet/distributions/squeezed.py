@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import check_order, not_nan, parameter, positive, real
+from culet.distributions.arguments import Parameter, check_order, not_nan, parameter, positive, real
 from culet.distributions.family import Family
 from culet.distributions.numerics import (
     HALF_LOG_TAU,
@@ -22,8 +22,8 @@ from culet.distributions.supports import Interval
 class LogitNormal(Family):
     """The sigmoid of a normal variate with mean `loc` and standard deviation `scale`."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    scale: Float[Array, "..."] = parameter(positive)
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _support(self):
         return Interval(0.0, 1.0, open_ends=True)
@@ -42,8 +42,8 @@ class LogitNormal(Family):
 class RelaxedBernoulli(Family):
     """The sigmoid of (logits + a logistic variate) / temperature (Maddison et al.; Jang et al., 2017)."""
 
-    temperature: Float[Array, "..."] = parameter(positive)
-    logits: Float[Array, "..."] = parameter(real)
+    temperature: Float[Parameter, "..."] = parameter(positive)
+    logits: Float[Parameter, "..."] = parameter(real)
 
     def _support(self):
         return Interval(0.0, 1.0, open_ends=True)
@@ -65,10 +65,10 @@ class RelaxedBernoulli(Family):
 class TruncatedNormal(Family):
     """A normal variate given that it lies between `low` and `high`, either of which may be infinite."""
 
-    loc: Float[Array, "..."] = parameter(real)
-    scale: Float[Array, "..."] = parameter(positive)
-    low: Float[Array, "..."] = parameter(not_nan)
-    high: Float[Array, "..."] = parameter(not_nan)
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
+    low: Float[Parameter, "..."] = parameter(not_nan)
+    high: Float[Parameter, "..."] = parameter(not_nan)
 
     def _check(self):
         check_order(self, "low", "high")

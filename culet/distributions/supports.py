@@ -102,7 +102,8 @@ class Counts(Support):
     def interior(self, value):
         """All in the first place."""
         first = (jnp.arange(value.shape[-1]) == 0).astype(value.dtype)
-        return jnp.expand_dims(jnp.asarray(self.total, value.dtype), -1) * _at_rank(first, max(value.ndim, 1))
+        total = _at_rank(jnp.asarray(self.total, value.dtype), value.ndim - 1)
+        return total[..., None] * _at_rank(first, value.ndim)
 
 
 class Sphere(Support):

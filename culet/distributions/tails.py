@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.special import expi, gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import check_order, parameter, positive
+from culet.distributions.arguments import Parameter, check_order, parameter, positive
 from culet.distributions.family import Family
 from culet.distributions.numerics import EULER, HALF_LOG_TAU
 from culet.distributions.positive import AboveZero, FromZero
@@ -20,8 +20,8 @@ from culet.distributions.supports import Interval
 class Pareto(Family):
     """Numbers from `scale` on, whose density falls as x^-(concentration + 1)."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _support(self):
         return Interval(low=self.scale)
@@ -54,8 +54,8 @@ class Pareto(Family):
 class Lomax(FromZero):
     """A Pareto variate moved to begin at 0."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return jnp.log(self.concentration / self.scale) - (self.concentration + 1) * jnp.log1p(x / self.scale)
@@ -85,8 +85,8 @@ class Lomax(FromZero):
 class Frechet(AboveZero):
     """Maxima of heavy-tailed draws: the distribution function is exp(-(x / scale)^-concentration)."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         k, logs = self.concentration, jnp.log(x / self.scale)
@@ -121,7 +121,7 @@ class Frechet(AboveZero):
 class Levy(AboveZero):
     """The time at which a Brownian motion without drift first reaches a level; it has no mean."""
 
-    scale: Float[Array, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         return 0.5 * jnp.log(self.scale) - HALF_LOG_TAU - 1.5 * jnp.log(x) - 0.5 * self.scale / x
@@ -148,8 +148,8 @@ class Levy(AboveZero):
 class Gompertz(FromZero):
     """Lifetimes whose risk of death, `concentration * rate` at first, grows with age as exp(rate * x)."""
 
-    concentration: Float[Array, "..."] = parameter(positive)
-    rate: Float[Array, "..."] = parameter(positive)
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    rate: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         z = self.rate * x
@@ -171,8 +171,8 @@ class Gompertz(FromZero):
 class BirnbaumSaunders(AboveZero):
     """Lifetimes under fatigue: `(sqrt(x / scale) - sqrt(scale / x)) / spread` is standard normal."""
 
-    spread: Float[Array, "..."] = parameter(positive)
-    scale: Float[Array, "..."] = parameter(positive)
+    spread: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
         root = jnp.sqrt(x / self.scale)
@@ -205,8 +205,8 @@ class BirnbaumSaunders(AboveZero):
 class LogUniform(Family):
     """Numbers from `low` to `high` whose logs are uniform."""
 
-    low: Float[Array, "..."] = parameter(positive)
-    high: Float[Array, "..."] = parameter(positive)
+    low: Float[Parameter, "..."] = parameter(positive)
+    high: Float[Parameter, "..."] = parameter(positive)
 
     def _check(self):
         check_order(self, "low", "high")

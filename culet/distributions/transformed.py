@@ -6,6 +6,7 @@ Axis letters: S shape, B batch, E event.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key, Num
 
 from culet.distributions.bijector import Bijector, sum_last
@@ -149,7 +150,7 @@ class Masked(Distribution):
 
     def _check(self):
         try:
-            jnp.broadcast_shapes(self.mask.shape, self.base.batch_shape)
+            np.broadcast_shapes(self.mask.shape, self.base.batch_shape)
         except ValueError:
             shapes = f"{self.mask.shape} and {self.base.batch_shape}"
             raise ValueError(f"Masked: mask and batch of shapes {shapes} do not broadcast") from None
@@ -157,7 +158,7 @@ class Masked(Distribution):
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of mask and base together."""
-        return jnp.broadcast_shapes(self.mask.shape, self.base.batch_shape)
+        return np.broadcast_shapes(self.mask.shape, self.base.batch_shape)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -179,5 +180,5 @@ class Masked(Distribution):
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """That of the base where the mask is true, else 0 [*S, *B]."""
         log_prob = self.base.log_prob(value)
-        shape = jnp.broadcast_shapes(log_prob.shape, self.mask.shape)
+        shape = np.broadcast_shapes(log_prob.shape, self.mask.shape)
         return jnp.where(jnp.broadcast_to(self.mask, shape), jnp.broadcast_to(log_prob, shape), 0)

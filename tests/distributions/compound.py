@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 import culet.distributions as d
 from culet.distributions.bijector import Bijector
@@ -22,6 +22,7 @@ from tests.distributions.members import (
     power_spherical,
     relaxed_one_hot,
     row,
+    stats,
 )  # fmt: skip
 from tests.distributions.references import Each, Formula
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 import culet.distributions as d
 from tests.distributions.references import Each, Formula, Mapped
 
+stats: Any = scipy.stats  # whose classes are not known to the type checker
 TRIL = np.array([[[1.0, 0.0], [0.5, 2.0]], [[0.3, 0.0], [-0.2, 0.7]]])
 WEIGHTS = np.array([[0.5, -1.0, 0.2], [2.0, 0.0, 1.0]])
 CHANCES = special.softmax(WEIGHTS, -1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Formula:
 class Mapped:
     """A rising map of a scipy distribution, by the change of variables."""
 
-    base: object
+    base: Any
     inverse: Callable
     log_slope: Callable
     """Log of the derivative of the inverse."""
@@ -44,7 +45,7 @@ class Each:
 
 def line(low: float, high: float, points: int = 511):
     """Points and weights of a double exponential rule on an interval, either end of which may be infinite."""
-    t = np.linspace(-3.0, 3.0, points)
+    t = np.linspace(-4.0 if np.isfinite(low) and not np.isfinite(high) else -3.0, 3.0, points)  # gamma's end is sharp
     step, u, du = t[1] - t[0], 0.5 * np.pi * np.sinh(t), 0.5 * np.pi * np.cosh(t)
     if np.isfinite(low) and np.isfinite(high):
         half = 0.5 * (high - low)
@@ -55,7 +56,7 @@ def line(low: float, high: float, points: int = 511):
     return np.sinh(u), step * du * np.cosh(u)
 
 
-def plane(points: int = 61):
+def plane(points: int = 101):
     """The same on the plane: points [N, 2] and weights [N]."""
     x, w = line(-np.inf, np.inf, points)
     return np.stack([a.ravel() for a in np.meshgrid(x, x)], -1), np.outer(w, w).ravel()
@@ -83,7 +84,7 @@ def correlations(points: int = 511):
     return rows, w
 
 
-def matrices(points: int = 41):
+def matrices(points: int = 101):
     """Matrices [N, 1, 2] and weights [N]."""
     x, w = plane(points)
     return x[:, None, :], w

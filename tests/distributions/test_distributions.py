@@ -118,7 +118,7 @@ def test_gradients_and_outside(name):
     outside = outsiders(name)[:0] if name == "Masked" else outsiders(name)
     random = np.random.default_rng(0)
     still = name in DISCRETE or distribution.event_shape
-    moved = np.zeros(inside.shape) if still else random.normal(size=inside.shape)
+    moved = np.zeros(inside.shape) if still else np.minimum(np.abs(inside), 1) * random.normal(size=inside.shape)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda a: np.asarray(a, np.float64) if a.dtype == jnp.float32 else a, distribution)
         leaves, structure = jax.tree.flatten(wide)
