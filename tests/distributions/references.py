@@ -44,7 +44,7 @@ class Each:
 
 def line(low: float, high: float, points: int = 511):
     """Points and weights of a double exponential rule on an interval, either end of which may be infinite."""
-    t = np.linspace(-3.0, 3.0, points)
+    t = np.linspace(-4.0 if np.isfinite(low) and not np.isfinite(high) else -3.0, 3.0, points)  # gamma's end is sharp
     step, u, du = t[1] - t[0], 0.5 * np.pi * np.sinh(t), 0.5 * np.pi * np.cosh(t)
     if np.isfinite(low) and np.isfinite(high):
         half = 0.5 * (high - low)
