@@ -78,9 +78,7 @@ def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
 def _figure(findings: Findings) -> "Figure":
     from culet.papers.language import place_figure
 
-    compared = {name: findings[name] for name in (GRIFFIN, ROPE, NOPE)}
-    trained = int(2 * findings[GRIFFIN]["places"][0, -1] / 8) + 1
-    return place_figure(compared, "Rows of eight times the training length", trained)
+    return place_figure(findings, "Rows of eight times the training length", beyond=True)
 
 
 def _attention_less_griffin(findings: Findings) -> np.ndarray:

@@ -166,17 +166,24 @@ def _write(model: Decoder, states: Any, at: Int[Array, ""]) -> Int[Array, ""]:
     return jax.lax.scan(one, (states, jnp.int32(0), at), None, length=WRITTEN)[0][1]
 
 
-def place_figure(findings: Findings, title: str, trained: int | None = None) -> "Figure":
-    """The curves of `curve`, a thin line for each seed, with a mark at the length of the training rows."""
+def place_figure(findings: Findings, title: str, beyond: bool = False) -> "Figure":
+    """The curves of `curve`, a thin line for each seed; `beyond` marks the training length of `beyond_training`."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
     axes: Any = figure.add_subplot()
     for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
         axes.plot(found["places"][0], found["loss_by_place"].T, color=colour, alpha=0.35, linewidth=1)
         axes.plot(found["places"][0], found["loss_by_place"].mean(axis=0), color=colour, label=name)
-    if trained is not None:
-        axes.axvline(trained, color="#999999", linestyle="--", linewidth=1, label="length of the training rows")
+    if beyond:
+        places = next(iter(findings.values()))["places"][0]
+        axes.axvline(
+            (places[0] + places[-1]) / 8,
+            color="#999999",
+            linestyle="--",
+            linewidth=1,
+            label="length of the training rows",
+        )
     axes.set(xlabel="tokens before this one", ylabel="held-out loss, nats per token")
     axes.set_title(title, loc="left", fontsize=12)
     axes.spines[["top", "right"]].set_visible(False)
