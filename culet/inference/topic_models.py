@@ -95,7 +95,7 @@ class TopicModel:
 
     def top_words(self, vocabulary: Sequence[str], count: int = 10) -> list[list[str]]:
         """The most probable words of each topic."""
-        return [[vocabulary[i] for i in np.argsort(-row, kind="stable")[:count].tolist()] for row in self.beta]
+        return [[vocabulary[int(i)] for i in np.argsort(-row, kind="stable")[:count]] for row in self.beta]
 
     def settings(self) -> dict[str, Any]:
         """What the model was made with, beside `fitting`."""
