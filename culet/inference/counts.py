@@ -3,13 +3,16 @@
 Axis letters: D documents, V vocabulary, R rows of a block, W word slots of a row.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 from jaxtyping import Array, Float32, Int32
 
-Counts = scipy.sparse.csr_matrix
+if TYPE_CHECKING:
+    Counts = Any  # scipy's matrices have no types: to a checker their shape may be None
+else:
+    Counts = scipy.sparse.csr_matrix
 """Documents by words [D, V]: how often each word stands in each document, as scipy's compressed rows of float32."""
 
 ROWS = 16  # of a block: few, so that a slow document delays few others
@@ -35,7 +38,7 @@ def as_counts(counts: Any, vocabulary: int | None = None) -> Counts:
             raise ValueError(
                 f"counts must be a matrix of numbers, documents by words; this is {counts.dtype}{list(counts.shape)}"
             )
-    matrix = scipy.sparse.csr_matrix(counts, dtype=np.float32, copy=True)
+    matrix: Counts = scipy.sparse.csr_matrix(counts, dtype=np.float32, copy=True)
     matrix.sum_duplicates()
     if 0 in matrix.shape:
         raise ValueError(f"an empty corpus: {matrix.shape[0]} documents over a vocabulary of {matrix.shape[1]} words")

@@ -33,8 +33,7 @@ def save_topics(path: str | Path, model: TopicModel, vocabulary: Sequence[str]) 
     """
     if len(vocabulary) != model.beta.shape[1]:
         raise ValueError(f"the model has {model.beta.shape[1]} words, the vocabulary {len(vocabulary)}")
-    parameters = model.parameters
-    tensors = parameters._asdict() if isinstance(parameters, tuple) else {"words": parameters}
+    tensors = _named(model.kind, model.parameters)
     about = {
         "kind": model.kind,
         "settings": model.settings(),

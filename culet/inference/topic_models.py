@@ -96,16 +96,14 @@ class TopicModel:
 
     def top_words(self, vocabulary: Sequence[str], count: int = 10) -> list[list[str]]:
         """The most probable words of each topic."""
-        return [[vocabulary[i] for i in np.argsort(-row, kind="stable")[:count]] for row in self.beta]
+        return [[vocabulary[int(i)] for i in np.argsort(-row, kind="stable")[:count]] for row in self.beta]
 
     def settings(self) -> dict[str, Any]:
         """What the model was made with, beside `fitting`."""
         return {"topics": self.topics, "document_prior": self.document_prior, "word_prior": self.word_prior}
 
     def _begin(self, counts: Counts, documents: int) -> None:
-        if documents < self.topics and not isinstance(
-            self, HDP
-        ):  # whose number of topics is only the most there can be
+        if documents < self._fewest_documents:
             raise ValueError(f"{self.topics} topics need at least as many documents; this corpus has {documents}")
         if self.parameters is None:
             self.parameters = self.initial(jax.random.key(self.fitting.seed), counts.shape[1])
@@ -128,6 +126,10 @@ class TopicModel:
     def _check_fitted(self) -> None:
         if self.parameters is None:
             raise ValueError(f"this {type(self).__name__} has not been fitted yet; call fit or partial_fit first")
+
+    @property
+    def _fewest_documents(self) -> int:
+        return self.topics
 
     def _model(self) -> Conjugate:
         raise NotImplementedError
@@ -168,7 +170,8 @@ class SparseLDA(TopicModel):
     """LDA by sparse stochastic inference: Gibbs sampling within documents (Mimno, Hoffman and Blei 2012).
 
     Each document is swept `burn_in` + `samples` times, of which the last count. `beta` is what weighs a topic's words:
-    "mean" or "exp_log" (`sparse_lda.SampledLDA`). Otherwise as `LDA`.
+    "mean" or "exp_log" (`sparse_lda.SampledLDA`). Sampling wants larger priors than `LDA`: with 1 / topics a word that
+    a topic has not met hardly gets in.
     """
 
     kind = "sparse-lda"
@@ -177,8 +180,8 @@ class SparseLDA(TopicModel):
         self,
         topics: int = 50,
         *,
-        document_prior: float | None = None,
-        word_prior: float | None = None,
+        document_prior: float = 0.1,
+        word_prior: float = 0.1,
         beta: sparse_lda.Beta = "mean",
         burn_in: int = 5,
         samples: int = 5,
@@ -189,7 +192,8 @@ class SparseLDA(TopicModel):
             raise ValueError(f'beta is "mean" or "exp_log", not {beta!r}')
         if burn_in < 0 or samples < 1:
             raise ValueError(f"sampling needs burn_in >= 0 and samples >= 1, not {burn_in} and {samples}")
-        self.weights, self.burn_in, self.samples = beta, burn_in, samples
+        self.weights: sparse_lda.Beta = beta
+        self.burn_in, self.samples = burn_in, samples
 
     def settings(self) -> dict[str, Any]:
         """What the model was made with, beside `fitting`."""
@@ -234,6 +238,10 @@ class HDP(TopicModel):
         if not 0 < corpus_prior < float("inf"):
             raise ValueError(f"corpus_prior must be a positive number, not {corpus_prior}")
         self.tables, self.corpus_prior = tables, corpus_prior
+
+    @property
+    def _fewest_documents(self) -> int:
+        return 2  # `topics` is only the most there can be
 
     @property
     def alpha(self) -> Float[np.ndarray, "K"]:

@@ -24,9 +24,9 @@ def topic_figure(model: TopicModel, vocabulary: Sequence[str]) -> "Figure":
     FigureCanvasAgg(figure)
     for place, topic in enumerate(largest):
         axes = figure.add_subplot(rows, _COLUMNS, place + 1)
-        words = np.argsort(-model.beta[topic], kind="stable")[:_WORDS][::-1]
+        words = np.argsort(-model.beta[topic], kind="stable")[:_WORDS][::-1].tolist()
         axes.barh(range(len(words)), model.beta[topic][words], color="#1f5a99")
-        axes.set_yticks(range(len(words)), [vocabulary[word] for word in words], fontsize=8)
+        axes.set_yticks(range(len(words)), [vocabulary[int(word)] for word in words], fontsize=8)
         axes.tick_params(axis="x", labelsize=6)
         axes.set_title(f"topic {topic}: {model.share[topic]:.1%} of tokens", loc="left", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)

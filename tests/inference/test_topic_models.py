@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -96,7 +97,7 @@ def test_another_vocabulary_is_refused(fitted):
 
 def test_broken_folders_are_refused(tmp_path):
     model = LDA(3, fitting=FITTING)
-    model.parameters = model.initial(__import__("jax").random.key(0), V)
+    model.parameters = model.initial(jax.random.key(0), V)
     save_topics(tmp_path / "m", model, VOCABULARY)
     with pytest.raises(FileNotFoundError, match="no topic model"):
         load_topics(tmp_path)
