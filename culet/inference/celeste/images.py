@@ -43,8 +43,8 @@ def read_image(path: str | Path) -> Image:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # astropy only warns of a file that ends too early
-        warnings.filterwarnings("ignore", category=fits.verify.VerifyWarning)  # odd headers do not harm the pixels
+        warnings.simplefilter("ignore")  # odd headers do not harm the pixels
+        warnings.filterwarnings("error", message=".*truncated")  # astropy only warns of a file that ends too early
         try:
             with fits.open(path, memmap=False) as units:
                 for unit in units:

@@ -63,4 +63,4 @@ def test_a_star_of_the_sdss():
     offset = np.linalg.norm(found.position[nearest] - [x - 14, y - 30])
     magnitude = 2.5 * np.log10(np.exp(found.log_flux[nearest, 0]) / field.gain[0] / flux)
     print(f"{offset:.3f} pixels, {magnitude:.3f} mag")
-    assert offset < 0.5 and abs(magnitude) < 0.25
+    assert offset < 1.0 and abs(magnitude) < 0.25  # the star is 7 pixels wide
