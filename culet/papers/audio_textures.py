@@ -21,7 +21,7 @@ SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 2.0}
 SOURCES = ("clicks", "rain")
 
 
-def _settings(scale: Scale, seed: int, weights: Mapping[str, float]) -> "TextureSettings":
+def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
     from culet.inference.textures.settings import TextureSettings
 
     sizes: Mapping[Scale, dict[str, int]] = {
