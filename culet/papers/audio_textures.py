@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 GRAM, RHYTHM, DIVERSITY, ALL, OTHER = "gram", "+ rhythm", "+ diversity", "all terms", "another draw"
 RATE, WINDOW, BEAT = 8000, 256, 0.4  # Hz, samples, seconds
-SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 2.0}
+SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 3.0}
 SOURCES = ("clicks", "rain")
 
 
-def _settings(scale: Scale, seed: int, weights: Mapping[str, float]) -> "TextureSettings":
+def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
     from culet.inference.textures.settings import TextureSettings
 
     sizes: Mapping[Scale, dict[str, int]] = {
@@ -141,8 +141,8 @@ experiment = Experiment(
     arms={
         GRAM: _arm("Gram matrices alone", rhythm=0.0, diversity=0.0),
         RHYTHM: _arm("with autocorrelations beyond 0.2 s", rhythm=1.0, diversity=0.0),
-        DIVERSITY: _arm("Gram matrices with the penalty on likeness to the source", rhythm=0.0, diversity=0.2),
-        ALL: _arm("all three terms", rhythm=1.0, diversity=0.2),
+        DIVERSITY: _arm("Gram matrices with the penalty on likeness to the source", rhythm=0.0, diversity=0.3),
+        ALL: _arm("all three terms", rhythm=1.0, diversity=0.3),
         OTHER: Arm(
             what="the generator of the source with another seed: what a new sound is like",
             run=one_by_one(_another_draw),
@@ -172,7 +172,7 @@ experiment = Experiment(
     },
     figure=_figure,
     files=_sounds,
-    different="Generated sources of 2 s at 8 kHz (a metronome, a Poisson rain of plucked strings) in place of "
+    different="Generated sources of 3 s at 8 kHz (a metronome, a Poisson rain of plucked strings) in place of "
     "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 200 steps of L-BFGS instead of "
     "2,000. Spectrograms are standardised before the networks, terms are relative, and diversity is a smooth maximum "
     "of cosines over shifts. The rain's rhythm term is there because it is what makes copies. "

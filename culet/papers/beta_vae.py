@@ -28,7 +28,7 @@ def _arm(what: str, **pressure: float) -> Arm:
     return Arm(what=what, run=functools.partial(_run, pressure), vmapped=True)
 
 
-def _run(pressure: Mapping[str, float], seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
+def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
     """Trains an autoencoder per seed, all in one program, and examines them on sprites of another seed."""
     import jax
     import jax.numpy as jnp

@@ -42,7 +42,7 @@ def test_doubling_is_its_transpose(getkey):
 def test_shapes_and_positions(getkey):
     model = eqx.filter_jit(AutoEncoder)((16, 24, 3), 4, width=4, hidden=8, key=getkey())
     image = jax.random.uniform(getkey(), (16, 24, 3))
-    mean, log_variance = jax.jit(model.encode)(image)
+    mean, log_variance = eqx.filter_jit(AutoEncoder.encode)(model, image)
     assert mean.shape == log_variance.shape == (4,)
     assert jax.eval_shape(model.decode, mean).shape == image.shape
     slope = jax.jit(jax.grad(lambda z: model.decode(z)[3, 5, 1]))(mean)

@@ -1,5 +1,7 @@
 """The gap against closed forms and scipy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -38,7 +40,8 @@ def test_information_is_that_of_scipy():
         edges = np.linspace(codes[:, z].min(), codes[:, z].max(), 7)
         table = np.histogram2d(codes[:, z], factors[:, 0], bins=[edges, np.arange(5) - 0.5])[0]
         table = table[table.sum(axis=1) > 0]
-        wanted = scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").statistic / 2 / 500
+        found: Any = scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
+        wanted = found.statistic / 2 / 500
         np.testing.assert_allclose(information[z, 0], wanted, rtol=1e-9)
 
 
