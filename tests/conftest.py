@@ -6,9 +6,13 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import hypothesis
 import jax
 import pytest
 
+# How long it takes to make an example says how busy the machine is, not what is wrong.
+hypothesis.settings.register_profile("culet", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("culet")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
