@@ -5,7 +5,10 @@ Rooms are loaded when first used, so that `import culet` costs nothing:
 * `culet.lm`: models, tokenizers, generation.
 * `culet.objectives`: losses as pure functions.
 * `culet.nn`: the layers.
-* `culet.core`: `fit`, checkpoints, meshes, data, plots.
+* `culet.distributions`: distributions, bijectors, flows.
+* `culet.inference`: posteriors, topic models, and other models that come with their own inference.
+* `culet.papers`: the systems, and experiments that put their papers' claims to the test.
+* `culet.core`: `fit`, checkpoints, meshes, data, plots, experiments.
 """
 
 import importlib
@@ -16,10 +19,10 @@ from culet.core.memory import keep_freed_memory
 keep_freed_memory()
 
 __version__ = "0.1.0"
-__all__ = ["core", "lm", "nn", "objectives"]
+__all__ = ["core", "distributions", "inference", "lm", "nn", "objectives", "papers"]
 
 if TYPE_CHECKING:
-    from culet import core, lm, nn, objectives
+    from culet import core, distributions, inference, lm, nn, objectives, papers
 
 
 def __getattr__(name: str) -> Any:

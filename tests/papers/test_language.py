@@ -42,7 +42,9 @@ def test_beyond_training_compares_the_same_tokens(model):
                 inside.append(-near[place, following[piece + place]])
                 beyond.append(-far[piece + place, following[piece + place]])
     found = beyond_training(model, TOKENS, 8)
-    np.testing.assert_allclose([found["inside_loss"], found["beyond_loss"]], [np.mean(inside), np.mean(beyond)], 1e-5)
+    np.testing.assert_allclose(
+        [found["inside_loss"], found["beyond_loss"]], np.array([np.mean(inside), np.mean(beyond)]), 1e-5
+    )
     assert abs(np.mean(inside) - np.mean(beyond)) > 1e-3  # else the comparison could not fail
 
 

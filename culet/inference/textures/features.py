@@ -45,6 +45,7 @@ def autocorrelation(activations: Float[Array, "T K"], first: int, last: int) -> 
     """The mean over time of `a[t] a[t + lag]` of centred activations, for each lag from `first` to before `last`."""
     frames = activations.shape[0]
     length = next_fast_len(2 * frames, real=True)
+    assert length is not None
     spectrum = jnp.fft.rfft(_centred(activations), length, axis=0)
     sums = jnp.fft.irfft(jnp.real(spectrum * jnp.conj(spectrum)), length, axis=0)[first:last]
     return sums / (frames - jnp.arange(first, last, dtype=sums.dtype))[:, None]
@@ -57,6 +58,7 @@ def shifted_similarity(ones: Float[Array, "T K"], others: Float[Array, "_ K"]) -
     """
     frames = max(ones.shape[0], others.shape[0])
     length = next_fast_len(2 * frames, real=True)
+    assert length is not None
     ones, others = _centred(ones), _centred(others)
     spectrum = jnp.conj(jnp.fft.rfft(ones, length, axis=0)) * jnp.fft.rfft(others, length, axis=0)
     products = jnp.fft.irfft(spectrum.sum(axis=1), length)

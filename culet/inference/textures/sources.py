@@ -48,7 +48,8 @@ def pluck(frequency: float, seconds: float, rate: int, random: np.random.Generat
     burst[:period] = random.uniform(-1, 1, period)
     loop = np.zeros(period + 2)
     loop[0], loop[period], loop[period + 1] = 1, -0.497, -0.497
-    return scipy.signal.lfilter([1.0], loop, burst) * np.exp(-np.arange(len(burst)) / (0.3 * len(burst)))
+    ringing = np.asarray(scipy.signal.lfilter([1.0], loop, burst))
+    return ringing * np.exp(-np.arange(len(burst)) / (0.3 * len(burst)))
 
 
 def _scattered(
