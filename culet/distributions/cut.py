@@ -66,7 +66,7 @@ class Truncated(Distribution):
         low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
         score = jnp.broadcast_to(self.base.log_prob(value), shape) - jnp.log(end - start)
         value = jnp.broadcast_to(value, shape).astype(score.dtype)
-        return jnp.where((value < low) | (value > high), -jnp.inf, score)
+        return jnp.where((value < low) | (value > high) | (score == -jnp.inf), -jnp.inf, score)
 
     def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value` [*S, *B]."""

@@ -131,7 +131,8 @@ class ZeroInflated(Distribution):
         reachable = counted > -jnp.inf
         both = jnp.logaddexp(jnp.where(reachable, counted, 0), -softplus(-logits))
         at_zero = jnp.where(reachable, both, -softplus(-logits))
-        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, counted)
+        away = jnp.where(counted == -jnp.inf, -jnp.inf, counted)  # without a gradient where it is out of reach
+        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, away)
 
     def mean(self) -> Float[Array, "..."]:
         """The expectation [*B]."""
