@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, Num
 
 from culet.distributions.arguments import Parameter, log_weights, parameter, real
 from culet.distributions.distribution import Distribution
-from culet.distributions.numerics import softplus
+from culet.distributions.numerics import flat_outside, softplus
 from culet.distributions.supports import Either, Point, Support, Union
 
 
@@ -131,8 +131,7 @@ class ZeroInflated(Distribution):
         reachable = counted > -jnp.inf
         both = jnp.logaddexp(jnp.where(reachable, counted, 0), -softplus(-logits))
         at_zero = jnp.where(reachable, both, -softplus(-logits))
-        away = jnp.where(counted == -jnp.inf, -jnp.inf, counted)  # without a gradient where it is out of reach
-        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, away)
+        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, flat_outside(counted))
 
     def mean(self) -> Float[Array, "..."]:
         """The expectation [*B]."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Key, Num
 
 from culet.distributions.bijector import Bijector, sum_last
 from culet.distributions.distribution import Distribution
+from culet.distributions.numerics import flat_outside
 from culet.distributions.supports import Everywhere, Support, Vectors
 
 
@@ -51,7 +52,7 @@ class Independent(Distribution):
 
     def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
         """The sum over the components [*S, *B], in nats."""
-        return sum_last(self.base.log_prob(value), self.ndims)
+        return flat_outside(sum_last(self.base.log_prob(value), self.ndims))
 
     def sample_and_log_prob(
         self, key: Key[Array, ""], shape: tuple[int, ...] = ()
@@ -116,7 +117,7 @@ class Transformed(Distribution):
     def _log_prob(self, log_prob: Array, log_det: Array) -> Array:
         """The sum over one event of the score of the base and a log det, which may be per component."""
         beyond = len(self.base.event_shape) - self.bijector.event_ndims_in
-        return sum_last(log_prob, self._taken) + sum_last(log_det, max(beyond, 0))
+        return flat_outside(sum_last(log_prob, self._taken) + sum_last(log_det, max(beyond, 0)))
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Independent draws [*S, *B, *E]."""
