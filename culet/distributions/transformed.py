@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num
 
 from culet.distributions.bijector import Bijector, sum_last
 from culet.distributions.distribution import Distribution
@@ -50,7 +50,7 @@ class Independent(Distribution):
         """Independent draws [*S, *B, *E]."""
         return self.base.sample(key, shape)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The sum over the components [*S, *B], in nats."""
         return flat_outside(sum_last(self.base.log_prob(value), self.ndims))
 
@@ -123,7 +123,7 @@ class Transformed(Distribution):
         """Independent draws [*S, *B, *E]."""
         return self.bijector.forward(self.base.sample(key, shape))
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log-density at `value` [*S, *B, *E], by inversion: an array [*S, *B], in nats."""
         x, log_det = self.bijector.inverse_and_log_det(jnp.asarray(value))
         return self._log_prob(self.base.log_prob(x), log_det)
@@ -178,7 +178,7 @@ class Masked(Distribution):
             raise ValueError(f"Masked: a base of batch {self.base.batch_shape} does not fill {self.batch_shape}")
         return self.base.sample(key, shape + self.batch_shape[:missing])
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """That of the base where the mask is true, else 0 [*S, *B]."""
         log_prob = self.base.log_prob(value)
         shape = np.broadcast_shapes(log_prob.shape, self.mask.shape)
