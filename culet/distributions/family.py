@@ -137,7 +137,7 @@ class Family(Distribution):
         ]
         return jax.tree.unflatten(structure, aligned)
 
-    def _meet(self, value: Array) -> tuple[Array, "Family", tuple[int, ...]]:
+    def _meet(self, value: ArrayLike) -> tuple[Array, "Family", tuple[int, ...]]:
         """`value` as floats and `self`, of equal rank, and the batch shape of the two together."""
         value = jnp.asarray(value)
         if not jnp.issubdtype(value.dtype, jnp.floating):

@@ -41,7 +41,8 @@ def _log_gamma_jvp(primals, tangents):
     draws = jnp.exp(logs)
     tiny = draws < 1e-30
     safe = jnp.where(tiny, 1.0, draws)
-    slope = jnp.where(tiny, -logs / concentration, random_gamma_grad(concentration, safe) / safe)
+    moved = random_gamma_grad(concentration, safe)  # pyright: ignore[reportCallIssue]
+    slope = jnp.where(tiny, -logs / concentration, moved / safe)
     return logs, slope * tangents[1]
 
 
