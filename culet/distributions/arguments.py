@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array
 
 if TYPE_CHECKING:
     Parameter = Any  # when made it may be a number, a list, or whatever becomes an array
@@ -64,7 +64,7 @@ positive_definite = Demand("symmetric and positive definite", _is_positive_defin
 unit_vector = Demand("a vector of length 1", lambda x: np.abs(np.linalg.norm(x, axis=-1) - 1) < 1e-4)
 
 
-def as_float(value: ArrayLike) -> Array:
+def as_float(value: Any) -> Array:
     """`value` as an array of floats; a Python number adapts its dtype to what it meets, as in jax."""
     if isinstance(value, float | int):
         return _constant(float(value), jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]

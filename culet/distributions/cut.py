@@ -6,7 +6,7 @@ Axis letters: S shape, B batch.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.arguments import Parameter, check_order, not_nan, parameter
 from culet.distributions.distribution import Distribution
@@ -58,7 +58,7 @@ class Truncated(Distribution):
         low, high = jnp.broadcast_to(support.low, whole), jnp.broadcast_to(support.high, whole)  # pyright: ignore
         return jnp.clip(draws, low, high)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log of the density or mass [*S, *B], in nats."""
         value = jnp.asarray(value)
         shape = np.broadcast_shapes(value.shape, self.batch_shape)
@@ -66,16 +66,16 @@ class Truncated(Distribution):
         low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
         score = jnp.broadcast_to(self.base.log_prob(value), shape) - jnp.log(end - start)
         value = jnp.broadcast_to(value, shape).astype(score.dtype)
-        return jnp.where((value < low) | (value > high), -jnp.inf, score)
+        return jnp.where((value < low) | (value > high) | (score == -jnp.inf), -jnp.inf, score)
 
-    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value` [*S, *B]."""
         value = jnp.asarray(value)
         shape = np.broadcast_shapes(value.shape, self.batch_shape)
         start, end = (jnp.broadcast_to(place, shape) for place in self._ends())
         return jnp.clip((jnp.broadcast_to(self.base.cdf(value), shape) - start) / (end - start), 0, 1)
 
-    def icdf(self, probability: Float[Array, "..."]) -> Num[Array, "..."]:
+    def icdf(self, probability: Float[ArrayLike, "..."]) -> Num[Array, "..."]:
         """The value below which `probability` lies [*S, *B]; NaN unless that is in [0, 1]."""
         probability = jnp.asarray(probability)
         shape = np.broadcast_shapes(probability.shape, self.batch_shape)
@@ -116,7 +116,7 @@ class Quantised(Distribution):
         draws = jnp.broadcast_to(self.base.sample(key, shape + self.batch_shape[:missing]), whole)
         return jnp.clip(jnp.ceil(draws), jnp.broadcast_to(self.low, whole), jnp.broadcast_to(self.high, whole))
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log of the mass of `value` [*S, *B], in nats."""
         value = jnp.asarray(value)
         shape = np.broadcast_shapes(value.shape, self.batch_shape)
@@ -131,7 +131,7 @@ class Quantised(Distribution):
         log_mass = jnp.where(exact, jnp.log(jnp.where(exact, mass, 1)), middle)
         return jnp.where(inside, log_mass, jnp.where(jnp.isnan(value), jnp.nan, -jnp.inf))
 
-    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value` [*S, *B]."""
         value = jnp.floor(jnp.asarray(value))
         shape = np.broadcast_shapes(value.shape, self.batch_shape)

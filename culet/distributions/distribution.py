@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.arguments import check, event_ndims_of, parameters_of
 from culet.distributions.supports import Support
@@ -87,7 +87,7 @@ class Distribution(eqx.Module):
         """Independent draws [*S, *B, *E]; differentiable in the parameters where the family can be reparametrised."""
 
     @abstractmethod
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log of the density or mass, in nats, of `value` [*S, *B, *E]: an array [*S, *B].
 
         -inf outside the support, where the gradient is 0; inside it the gradient is finite. `value` may have any shape
@@ -117,11 +117,11 @@ class Distribution(eqx.Module):
         """A value at which `log_prob` is highest [*B, *E]."""
         raise self._missing("mode")
 
-    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value`, for events that are numbers [*S, *B]."""
         raise self._missing("cdf")
 
-    def icdf(self, probability: Float[Array, "..."]) -> Num[Array, "..."]:
+    def icdf(self, probability: Float[ArrayLike, "..."]) -> Num[Array, "..."]:
         """The least value whose `cdf` is at least `probability`; NaN unless that lies in [0, 1] [*S, *B]."""
         raise self._missing("icdf")
 

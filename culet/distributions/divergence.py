@@ -203,7 +203,7 @@ def _poisson(p: Poisson, q: Poisson) -> Array:
 
 @register_kl(Categorical, Categorical)
 @register_kl(OneHotCategorical, OneHotCategorical)
-def _categorical(p: Categorical, q: Categorical) -> Array:
+def _categorical(p: Categorical | OneHotCategorical, q: Categorical | OneHotCategorical) -> Array:
     logs, other = jax.nn.log_softmax(p.logits), jax.nn.log_softmax(q.logits)
     masses = jnp.exp(logs)
     return (masses * jnp.where(masses > 0, logs - other, 0)).sum(-1)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.arguments import event_ndims_of, parameters_of
 from culet.distributions.distribution import Distribution, compiled
@@ -36,7 +36,7 @@ class Family(Distribution):
         return self.at_rank(len(whole))._sample(key, whole)
 
     @compiled
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log of the density or mass of `value` [*S, *B, *E], in nats: an array [*S, *B]; NaN of a NaN."""
         value, aligned, shape = self._meet(value)
         support = aligned.support
@@ -68,7 +68,7 @@ class Family(Distribution):
         return jnp.broadcast_to(self._aligned()._entropy(), self.batch_shape)
 
     @compiled
-    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The probability of at most `value`, for events that are numbers [*S, *B]."""
         value, aligned, shape = self._meet(value)
         support = aligned.support
@@ -81,7 +81,7 @@ class Family(Distribution):
         return jnp.broadcast_to(jnp.where(inside, below, outside.astype(below.dtype)), shape)
 
     @compiled
-    def icdf(self, probability: Float[Array, "..."]) -> Num[Array, "..."]:
+    def icdf(self, probability: Float[ArrayLike, "..."]) -> Num[Array, "..."]:
         """The least value whose `cdf` is at least `probability`; NaN unless that lies in [0, 1] [*S, *B]."""
         probability, aligned, shape = self._meet(probability)
         valid = (probability >= 0) & (probability <= 1)
@@ -137,7 +137,7 @@ class Family(Distribution):
         ]
         return jax.tree.unflatten(structure, aligned)
 
-    def _meet(self, value: Array) -> tuple[Array, "Family", tuple[int, ...]]:
+    def _meet(self, value: ArrayLike) -> tuple[Array, "Family", tuple[int, ...]]:
         """`value` as floats and `self`, of equal rank, and the batch shape of the two together."""
         value = jnp.asarray(value)
         if not jnp.issubdtype(value.dtype, jnp.floating):

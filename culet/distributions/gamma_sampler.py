@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.lax import random_gamma_grad
 from jaxtyping import Array, Float, Key
 
 
@@ -40,9 +41,8 @@ def _log_gamma_jvp(primals, tangents):
     draws = jnp.exp(logs)
     tiny = draws < 1e-30
     safe = jnp.where(tiny, 1.0, draws)
-    slope = jnp.where(
-        tiny, -logs / concentration, jax.lax.random_gamma_grad(concentration, safe, dtype=safe.dtype) / safe
-    )
+    moved = random_gamma_grad(concentration, safe)  # pyright: ignore[reportCallIssue]
+    slope = jnp.where(tiny, -logs / concentration, moved / safe)
     return logs, slope * tangents[1]
 
 

@@ -6,11 +6,11 @@ Axis letters: S shape, B batch, E event, K components.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.arguments import Parameter, log_weights, parameter, real
 from culet.distributions.distribution import Distribution
-from culet.distributions.numerics import softplus
+from culet.distributions.numerics import flat_outside, softplus
 from culet.distributions.supports import Either, Point, Support, Union
 
 
@@ -58,7 +58,7 @@ class Mixture(Distribution):
         choice = jax.random.categorical(choice_key, logits).reshape(whole + (1,) * (1 + len(event)))
         return jnp.take_along_axis(draws, choice, len(whole)).squeeze(len(whole))
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log of the weighted sum of the densities at `value` [*S, *B, *E]: an array [*S, *B], in nats."""
         scores = self.components.log_prob(self._beside_components(value))
         joint = scores + self._log_weights(scores.ndim)
@@ -77,12 +77,12 @@ class Mixture(Distribution):
         gaps = means - jnp.expand_dims(self.mean(), axis)
         return self._weighted(self.components.variance() + gaps**2)
 
-    def cdf(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The weighted sum of those of the components [*S, *B]."""
         below = self.components.cdf(self._beside_components(value))
         return (below * jnp.exp(self._log_weights(below.ndim))).sum(-1)
 
-    def _beside_components(self, value: Num[Array, "..."]) -> Array:
+    def _beside_components(self, value: Num[ArrayLike, "..."]) -> Array:
         return jnp.expand_dims(jnp.asarray(value), -1 - len(self.event_shape))
 
     def _log_weights(self, rank: int) -> Array:
@@ -122,7 +122,7 @@ class ZeroInflated(Distribution):
         chance = jnp.broadcast_to(jax.nn.sigmoid(self.logits), draws.shape)
         return jnp.where(jax.random.bernoulli(zero_key, chance), 0, draws)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log mass of `value` [*S, *B], in nats."""
         value = jnp.asarray(value)
         shape = np.broadcast_shapes(value.shape, self.batch_shape)
@@ -131,7 +131,7 @@ class ZeroInflated(Distribution):
         reachable = counted > -jnp.inf
         both = jnp.logaddexp(jnp.where(reachable, counted, 0), -softplus(-logits))
         at_zero = jnp.where(reachable, both, -softplus(-logits))
-        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, counted)
+        return jnp.where(jnp.broadcast_to(value == 0, shape), at_zero, flat_outside(counted))
 
     def mean(self) -> Float[Array, "..."]:
         """The expectation [*B]."""

@@ -64,6 +64,11 @@ def log_multivariate_gamma(a: Float[Array, "..."], size: int) -> Float[Array, ".
     return terms + size * (size - 1) / 4 * math.log(math.pi)
 
 
+def flat_outside(score: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The same log-densities, of which those of -inf have no gradient."""
+    return jnp.where(score == -jnp.inf, -jnp.inf, score)
+
+
 def logit(p: Float[Array, "..."]) -> Float[Array, "..."]:
     """`log(p / (1 - p))`."""
     return jnp.log(p) - jnp.log1p(-p)

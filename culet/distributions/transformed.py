@@ -7,10 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key, Num
+from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num
 
 from culet.distributions.bijector import Bijector, sum_last
 from culet.distributions.distribution import Distribution
+from culet.distributions.numerics import flat_outside
 from culet.distributions.supports import Everywhere, Support, Vectors
 
 
@@ -49,9 +50,9 @@ class Independent(Distribution):
         """Independent draws [*S, *B, *E]."""
         return self.base.sample(key, shape)
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The sum over the components [*S, *B], in nats."""
-        return sum_last(self.base.log_prob(value), self.ndims)
+        return flat_outside(sum_last(self.base.log_prob(value), self.ndims))
 
     def sample_and_log_prob(
         self, key: Key[Array, ""], shape: tuple[int, ...] = ()
@@ -116,13 +117,13 @@ class Transformed(Distribution):
     def _log_prob(self, log_prob: Array, log_det: Array) -> Array:
         """The sum over one event of the score of the base and a log det, which may be per component."""
         beyond = len(self.base.event_shape) - self.bijector.event_ndims_in
-        return sum_last(log_prob, self._taken) + sum_last(log_det, max(beyond, 0))
+        return flat_outside(sum_last(log_prob, self._taken) + sum_last(log_det, max(beyond, 0)))
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Independent draws [*S, *B, *E]."""
         return self.bijector.forward(self.base.sample(key, shape))
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log-density at `value` [*S, *B, *E], by inversion: an array [*S, *B], in nats."""
         x, log_det = self.bijector.inverse_and_log_det(jnp.asarray(value))
         return self._log_prob(self.base.log_prob(x), log_det)
@@ -177,7 +178,7 @@ class Masked(Distribution):
             raise ValueError(f"Masked: a base of batch {self.base.batch_shape} does not fill {self.batch_shape}")
         return self.base.sample(key, shape + self.batch_shape[:missing])
 
-    def log_prob(self, value: Num[Array, "..."]) -> Float[Array, "..."]:
+    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """That of the base where the mask is true, else 0 [*S, *B]."""
         log_prob = self.base.log_prob(value)
         shape = np.broadcast_shapes(log_prob.shape, self.mask.shape)

@@ -212,8 +212,8 @@ MADE = [
     (
         "Transformed",
         Member(
-            lambda: d.Transformed(d.Normal(**LINE), Doubling()),
-            stats.lognorm(2 * LINE["scale"], scale=np.exp(2 * LINE["loc"])),
+            lambda: d.Transformed(d.Normal([-1.0, 2.0], [0.5, 0.7]), Doubling()),
+            stats.lognorm([1.0, 1.4], scale=np.exp([-2.0, 4.0])),
         ),
     ),
     (
