@@ -116,8 +116,8 @@ experiment = Experiment(
     },
     figure=_figure,
     different="The paper distils 2B and 9B models on trillions of tokens, 50 times what is optimal for them. Here "
-    "the text is Python's own documentation, read less than once, the student has a fifth of a million parameters, and "
-    "one teacher serves all seeds. Student and twin spend equal tokens, not equal arithmetic: the teacher's forward "
-    "passes and training come on top, as in the paper.",
+    "the text is Python's own documentation, read less than once, the student has a quarter of a million parameters, "
+    "and one teacher serves all seeds. Student and twin spend equal tokens, not equal arithmetic: the teacher's "
+    "forward passes and training come on top, as in the paper.",
     usage="culet distil TEACHER TEXTS --preset gemma-2-2b --scaled layers=4,width=64 --out STUDENT",
 )  # fmt: skip
