@@ -7,7 +7,7 @@ mixture of logistics. Axis letters: H height, W width, L levels, K components, P
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Num
 
 from culet.distributions.convolution import MaskedConvolution
 from culet.distributions.distribution import Distribution
@@ -102,8 +102,9 @@ class PixelCNN(Distribution):
             x = x + block(jax.nn.relu(x))
         return self.pixels.log_probs(self.last(jax.nn.relu(x)))
 
-    def log_prob(self, value: Num[Array, "*S H W"]) -> Float[Array, "*S"]:
+    def log_prob(self, value: Num[ArrayLike, "*S H W"]) -> Float[Array, "*S"]:
         """The log-probability of each image in nats; -inf where a pixel is no level."""
+        value = jnp.asarray(value)
         inside = self.support.contains(value)
         safe = jnp.where(inside[..., None, None], value, jnp.zeros_like(value))
         return jnp.where(inside, jnp.vectorize(self._score, signature="(h,w)->()")(safe), -jnp.inf)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from culet.lm.tokenizer import StreamDecoder, Tokenizer
@@ -87,13 +87,14 @@ def test_a_broken_sentencepiece_model_is_named(tmp_path, data):
 
 
 @settings(deadline=None)
+@example([(20, 1)])
 @given(st.lists(st.tuples(st.integers(0, len(MODEL) - 1), st.integers(0, 255)), min_size=1, max_size=5))
 def test_a_damaged_sentencepiece_model_gives_one_clear_error_or_a_tokenizer(changes):
     damaged = bytearray(MODEL)
     for place, value in changes:
         damaged[place] = value
     try:
-        tokenizer = Tokenizer(SentencePieceFile(bytes(damaged), "the file"))
+        tokenizer = Tokenizer(SentencePieceFile(bytes(damaged), "the file"), name="the file")
     except ValueError as problem:
         assert str(problem).startswith("the file: ")
     else:
@@ -137,7 +138,7 @@ def test_a_damaged_tokenizer_json_gives_one_clear_error_or_a_tokenizer(path, val
         inner = inner[key]
     inner[path[-1]] = value
     try:
-        tokenizer = Tokenizer(JsonFile(json.dumps(damaged).encode(), "the file"))
+        tokenizer = Tokenizer(JsonFile(json.dumps(damaged).encode(), "the file"), name="the file")
     except ValueError as problem:
         assert str(problem).startswith("the file: ") and len(str(problem)) < 300
     else:

@@ -72,7 +72,9 @@ def world(header: Any, x: Float[np.ndarray, "S"], y: Float[np.ndarray, "S"]) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it repairs outdated keywords, and says so
         system = WCS(header)
-        return system.all_pix2world(np.stack([x, y], axis=1), 0) if system.has_celestial else None
+        if not system.has_celestial:
+            return None
+        return np.asarray(system.all_pix2world(np.stack([x, y], axis=1), 0))
 
 
 def _image(unit: Any, path: Path) -> Image:
