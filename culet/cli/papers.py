@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from culet.core import Interrupted
 
@@ -25,9 +26,8 @@ class _Reproduce(TyperCommand):
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         try:
             return super().make_context(*arguments, **options)
-        except Exception as problem:
-            if getattr(problem, "exit_code", None) == 2:
-                problem.exit_code = ERROR  # pyright: ignore[reportAttributeAccessIssue]
+        except TyperException as problem:
+            problem.exit_code = ERROR
             raise
 
 

@@ -75,6 +75,7 @@ class Experiment:
     different: str  # from the paper: data, scale, anything left out
     usage: str  # a command or two lines of Python by which a user runs the system itself
     seeds: int = 3
+    computes_at_smoke: bool = False  # more than it compiles, so that optimising pays there too
     files: Callable[[Findings], Mapping[str, bytes]] | None = None  # what to keep beside the result, by file name
 
 

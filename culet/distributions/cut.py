@@ -13,12 +13,8 @@ from culet.distributions.distribution import Distribution
 from culet.distributions.supports import Integers, Interval, Support
 
 
-class Truncated(Distribution):
-    """A draw of `base` given that it lies from `low` to `high`, ends included; either may be infinite.
-
-    The base needs a `cdf`, and for samples an `icdf`. Far out in the upper tail a distribution function has few digits
-    left; `TruncatedNormal` keeps them there.
-    """
+class _Between(Distribution):
+    """What comes of a `base` between two ends; they broadcast together with it."""
 
     base: Distribution
     low: Float[Parameter, "..."] = parameter(not_nan)
@@ -31,6 +27,14 @@ class Truncated(Distribution):
     def batch_shape(self) -> tuple[int, ...]:
         """That of base and ends together."""
         return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
+
+
+class Truncated(_Between):
+    """A draw of `base` given that it lies from `low` to `high`, ends included; either may be infinite.
+
+    The base needs a `cdf`, and for samples an `icdf`. Far out in the upper tail a distribution function has few digits
+    left; `TruncatedNormal` keeps them there.
+    """
 
     @property
     def support(self) -> Support:
@@ -55,7 +59,7 @@ class Truncated(Distribution):
         share = jax.random.uniform(key, whole, start.dtype, minval=float(jnp.finfo(start.dtype).tiny))
         draws = self.base.icdf(start + (end - start) * share)
         support = self.support
-        low, high = jnp.broadcast_to(support.low, whole), jnp.broadcast_to(support.high, whole)  # pyright: ignore
+        low, high = jnp.broadcast_to(support.low, whole), jnp.broadcast_to(support.high, whole)  # pyright: ignore[reportAttributeAccessIssue]
         return jnp.clip(draws, low, high)
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
@@ -84,25 +88,13 @@ class Truncated(Distribution):
         return self.base.icdf(start + (end - start) * jnp.broadcast_to(inside, shape))
 
 
-class Quantised(Distribution):
+class Quantised(_Between):
     """A draw of `base` rounded up to a whole number, and into `low` to `high`: the mass of x is that of (x - 1, x].
 
     At the ends, which may be infinite, that of all beyond. With a `Logistic` or a mixture of them this is the
     likelihood of pixels of Salimans et al. (2017). The base needs a `cdf`. Where the distribution function has lost
     its digits, the mass is the density in the middle, so that gradients stay finite.
     """
-
-    base: Distribution
-    low: Float[Parameter, "..."] = parameter(not_nan)
-    high: Float[Parameter, "..."] = parameter(not_nan)
-
-    def _check(self):
-        check_order(self, "low", "high")
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """That of base and ends together."""
-        return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
 
     @property
     def support(self) -> Support:

@@ -4,6 +4,8 @@ Chances are given as `logits`: log-odds for two outcomes, log-weights (that need
 Axis letters: K classes.
 """
 
+from abc import abstractmethod
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,8 +54,8 @@ class Bernoulli(Family):
 class Classes(Family):
     """A family on 0 to K - 1; `_log_masses` gives the log-probability of each along the last axis."""
 
-    def _log_masses(self) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def _log_masses(self) -> Array: ...
 
     def _support(self):
         return Integers(0, self._log_masses().shape[-1] - 1)

@@ -6,6 +6,7 @@ Axis letters: none; parameters broadcast together into the batch.
 """
 
 import math
+from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +28,8 @@ class LocationScale(Family):
     def _log_density(self, x):
         return self._standard((x - self.loc) / self.scale) - jnp.log(self.scale)
 
-    def _standard(self, z: Array) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def _standard(self, z: Array) -> Array: ...
 
     def _z(self, x: Array) -> Array:
         return (x - self.loc) / self.scale

@@ -20,9 +20,9 @@ class Support(eqx.Module):
     @abstractmethod
     def _holds(self, value: Array) -> Array: ...
 
+    @abstractmethod
     def interior(self, value: Num[Array, "..."]) -> Float[Array, "..."] | float:
         """A point well inside the set, which broadcasts with `value` [*S, *E]."""
-        raise NotImplementedError(f"{type(self).__name__} does not say where its interior is")
 
     def contains(self, value: Num[ArrayLike, "..."]) -> Bool[Array, "..."]:
         """Which values [*S, *E] are in the set, as an array [*S]; a NaN is in none."""
@@ -176,6 +176,13 @@ class Union(Support):
     def _holds(self, value):
         return self.sets.contains(jnp.expand_dims(value, -1 - self.event_ndims)).any(-1)
 
+    def interior(self, value):
+        """That of the first set."""
+        axis = -1 - self.event_ndims
+        expanded = jnp.expand_dims(value, axis)
+        inner = jnp.asarray(self.sets.interior(expanded))
+        return jnp.broadcast_to(inner, jnp.broadcast_shapes(inner.shape, expanded.shape)).take(0, axis)
+
 
 class Either(Support):
     """What lies in at least one of two sets."""
@@ -186,6 +193,10 @@ class Either(Support):
     def _holds(self, value):
         return self.first.contains(value) | self.second.contains(value)
 
+    def interior(self, value):
+        """That of the first set."""
+        return self.first.interior(value)
+
 
 class Everywhere(Support):
     """Every value; of distributions that do not say more about where they live. `event_ndims` axes make one value."""
@@ -194,6 +205,10 @@ class Everywhere(Support):
 
     def _holds(self, value):
         return jnp.isfinite(value).all(tuple(range(-self.event_ndims, 0)))
+
+    def interior(self, value):
+        """Zero."""
+        return 0.0
 
 
 def _at_rank(array: Array, rank: int) -> Array:

@@ -58,7 +58,10 @@ class SampledLDA(Conjugate[SparseTopics]):
         """(1 - rate) lambda + rate eta: a new scale."""
         counts, totals, scale = parameters
         scale = (1.0 - rate) * scale
-        multiplied = lambda: SparseTopics(scale * counts, scale * totals, jnp.ones(()))  # noqa: E731
+
+        def multiplied() -> SparseTopics:
+            return SparseTopics(scale * counts, scale * totals, jnp.ones(()))
+
         return lax.cond(scale < _SMALLEST_SCALE, multiplied, lambda: SparseTopics(counts, totals, scale))
 
     def local(self, expectations: SparseTopics, block: Block, key: Key[Array, ""]) -> Int[Array, "S N R"]:

@@ -3,6 +3,7 @@
 Axis letters: D documents, V vocabulary, K topics.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from culet.inference.svi import Conjugate, update
 _SAMPLED_ROWS = 128  # of a block: a sweep goes token by token, so it wants many documents at a time
 
 
-class TopicModel:
+class TopicModel(ABC):
     """What the three have in common. `counts` are documents by words [D, V], sparse or dense, whole numbers."""
 
     kind: ClassVar[str]
@@ -131,8 +132,8 @@ class TopicModel:
     def _fewest_documents(self) -> int:
         return self.topics
 
-    def _model(self) -> Conjugate:
-        raise NotImplementedError
+    @abstractmethod
+    def _model(self) -> Conjugate: ...
 
     def initial(self, key: jax.Array, vocabulary: int) -> Any:
         """The parameters before anything was seen."""

@@ -183,7 +183,10 @@ def _truncated():
 
 def _quantised():
     base, low, high = stats.logistic([-1.0, 2.0], [0.5, 3.0]), np.array([-3.0, 0]), np.array([0.0, 9])
-    top = lambda x: np.where(x >= high, 1, base.cdf(x))  # noqa: E731
+
+    def top(x):
+        return np.where(x >= high, 1, base.cdf(x))
+
     return Formula(lambda x: np.log(top(x) - np.where(x <= low, 0, base.cdf(x - 1))), top)
 
 

@@ -109,6 +109,14 @@ def test_log_prob(name):
 
 
 @every
+def test_the_interior_is_inside(name):
+    def holds(distribution, value):
+        return distribution.support.contains(jnp.broadcast_to(distribution.support.interior(value), value.shape))
+
+    assert np.asarray(jax.vmap(holds)(made(name), drawn(name)[0].astype(np.float32))).all()
+
+
+@every
 def test_gradients_and_outside(name):
     """In float64, under vmap over the batch, along a random direction of parameters and value.
 

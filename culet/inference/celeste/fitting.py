@@ -21,7 +21,7 @@ from culet.inference.celeste.prior import Prior, broad_prior
 from culet.inference.minimise import newton
 
 SIDE = 25  # pixels of a patch; the light beyond is left to the sky
-_AT_ONCE = 8  # sources fitted side by side
+_AT_ONCE = 4  # sources fitted in one call, their neighbours held as they were before it
 _FIRST_STEPS, _STEPS = 14, 6  # of Newton's method in the first sweep and the others
 
 

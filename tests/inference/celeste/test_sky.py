@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from culet.inference.celeste import Image, field_from_images, gaussian_psf, match, measure_fwhm, read_image, survey
 
@@ -45,7 +46,11 @@ def test_a_field_against_the_catalogue_that_sextractor_made_of_it():
 
 
 def test_a_star_of_the_sdss():
-    """Star 37, 58 of run 1000, field 100 in r, an engineering run out of focus; fluxes in nanomaggies."""
+    """Star 37, 58 of run 1000, field 100 in r, an engineering run out of focus; fluxes in nanomaggies.
+
+    The star is 7 pixels wide and faint: the survey itself gives a third of a pixel as the error of each coordinate, so
+    that what is asked is to lie in the ellipse that holds the truth in 95% of cases by its errors.
+    """
     fits = pytest.importorskip("astropy.io.fits")
     image = read_image(data("tractor-cutouts", "frame-r-001000-1-0100.fits.bz2"))
     with fits.open(data("tractor-cutouts", "photoObj-001000-1-0100.fits")) as units:
@@ -60,7 +65,8 @@ def test_a_star_of_the_sdss():
     field = field_from_images([piece], [gaussian_psf(fwhm / 0.396)], [None])  # arcseconds in a pixel
     found = survey(field, progress=False)
     nearest = int(np.argmin(np.linalg.norm(found.position - [x - 14, y - 30], axis=1)))
-    offset = np.linalg.norm(found.position[nearest] - [x - 14, y - 30])
+    errors = np.array([row["COLCERR"][2], row["ROWCERR"][2]], np.float64)
+    deviations = (found.position[nearest] - [x - 14, y - 30]) / errors
     magnitude = 2.5 * np.log10(np.exp(found.log_flux[nearest, 0]) / field.gain[0] / flux)
-    print(f"{offset:.3f} pixels, {magnitude:.3f} mag")
-    assert offset < 1.0 and abs(magnitude) < 0.25  # the star is 7 pixels wide
+    print(f"{deviations} standard deviations, {magnitude:.3f} mag")
+    assert np.sum(deviations**2) < stats.chi2(2).ppf(0.95) and abs(magnitude) < 0.25
