@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PASSES: Mapping[Scale, int] = {"smoke": 2, "laptop": 3}
-_DOCUMENTS: Mapping[Scale, int] = {"smoke": 64, "laptop": 3000}
-BATCH: Mapping[Scale, int] = {"smoke": 16, "laptop": 128}
+_DOCUMENTS: Mapping[Scale, int] = {"smoke": 64, "laptop": 12_000}
+BATCH: Mapping[Scale, int] = {"smoke": 16, "laptop": 256}
 _COLOURS = ("#1f5a99", "#d1622b", "#2e8b57", "#8a4fa3", "#b8860b", "#555555", "#c23b6b")
 
 
