@@ -96,7 +96,8 @@ experiment = Experiment(
             at_least=0.0,
         ),
         Claim(
-            text="The HDP scores at most 0.05 nats per word below the best of LDA with 25, 50, 100, 200 and 300 topics.",
+            text="The HDP scores at most 0.05 nats per word below the best of LDA with 25, 50, 100, 200 and 300 "
+            "topics.",
             margin=_hdp_less_best,
             at_least=-0.05,
         ),
