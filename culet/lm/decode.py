@@ -41,32 +41,60 @@ def start(
     model: Decoder, prompts: Sequence[Sequence[int]], new_tokens: int, keys: Key[Array, "B"], *, track_seen: bool
 ) -> Decoding:
     """Reads the prompts, in pieces, into fresh states with room for `new_tokens` more. No prompt may be empty."""
-    rows, longest = len(prompts), max(map(len, prompts))
-    piece = min(PIECE, _round_up(longest, ROUND))
-    slots = _round_up(longest, piece)
-    room = _round_up(new_tokens, ROUND)
+    longest = max(map(len, prompts))
+    slots = _round_up(longest, min(PIECE, _round_up(longest, ROUND)))
+    tokens, padding = left_padded(prompts, slots)
+    return begin(model, tokens, padding, _round_up(new_tokens, ROUND), keys, track_seen=track_seen)
+
+
+def left_padded(
+    prompts: Sequence[Sequence[int]], slots: int
+) -> tuple[Int[np.ndarray, "B {slots}"], Int[np.ndarray, "B"]]:
+    """The prompts' tokens at the right of as many slots, and how many of each row's slots hold nothing."""
     padding = np.array([slots - len(prompt) for prompt in prompts], np.int32)
-    tokens = np.zeros((rows, slots), np.int32)
+    tokens = np.zeros((len(prompts), slots), np.int32)
     for row, prompt in enumerate(prompts):
         tokens[row, padding[row] :] = prompt
+    return tokens, padding
+
+
+def begin(
+    model: Decoder,
+    tokens: Int[Array | np.ndarray, "B P"],
+    padding: Int[Array | np.ndarray, "B"],
+    room: int,
+    keys: Key[Array, "B"],
+    *,
+    track_seen: bool,
+) -> Decoding:
+    """Reads prompts that are `left_padded`, in pieces; may stand within a compiled function.
+
+    The slots must be a multiple of `PIECE` if they are more.
+    """
+    rows, slots = tokens.shape
+    piece = min(PIECE, slots)
     positions = np.arange(slots, dtype=np.int32)[None] - padding[:, None]
     states, hidden = _empty(model, rows, slots + room, piece), None
     for at in range(0, slots, piece):
         span = slice(at, at + piece)
         hidden, states = _read(model, tokens[:, span], positions[:, span], states, None if at == 0 else jnp.int32(at))
     assert hidden is not None
-    seen = None
-    if track_seen:
-        mask = np.zeros((rows, model.config.vocabulary), bool)
-        for row, prompt in enumerate(prompts):
-            mask[row, list(prompt)] = True
-        seen = jnp.asarray(mask)
     return Decoding(
         states=states, hidden=hidden, at=jnp.int32(slots), padding=jnp.asarray(padding),
         tokens=jnp.zeros((rows, room), jnp.int32), log_probabilities=jnp.zeros((rows, room), jnp.float32),
-        count=jnp.int32(0), done=jnp.zeros((rows,), bool), lengths=jnp.zeros((rows,), jnp.int32), seen=seen,
+        count=jnp.int32(0), done=jnp.zeros((rows,), bool), lengths=jnp.zeros((rows,), jnp.int32),
+        seen=seen_in(tokens, positions >= 0, model.config.vocabulary) if track_seen else None,
         keys=jax.random.clone(keys),
     )  # fmt: skip
+
+
+def seen_in(
+    tokens: Int[Array | np.ndarray, "B P"], real: Bool[Array | np.ndarray, "B P"], vocabulary: int
+) -> Bool[Array, "B V"]:
+    """Which tokens stand in the places of each row that are `real`."""
+    places = jnp.where(real, tokens, vocabulary)  # of padding: outside, and so dropped
+    empty = jnp.zeros((len(tokens), vocabulary), bool)
+    return jax.vmap(lambda row, found: row.at[found].set(True, mode="drop"))(empty, places)
 
 
 @eqx.filter_jit(donate="all-except-first")

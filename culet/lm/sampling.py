@@ -1,6 +1,6 @@
 """From logits to a token.
 
-Axis letters: V vocabulary.
+Axis letters: V vocabulary, K of them that may be drawn.
 """
 
 import equinox as eqx
@@ -55,18 +55,38 @@ class Sampling(eqx.Module):
         self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None, key: Key[Array, ""]
     ) -> tuple[Int[Array, ""], Float[Array, ""]]:
         """A token and its log-probability under the model itself, that is, before penalty, temperature and filters."""
-        warped = logits
-        if self.repetition_penalty is not None and seen is not None:
-            penalised = jnp.where(logits > 0, logits / self.repetition_penalty, logits * self.repetition_penalty)
-            warped = jnp.where(seen, penalised, logits)
-        if self.vocabulary is not None and self.vocabulary < logits.shape[0]:
-            warped = jnp.where(jnp.arange(logits.shape[0]) < self.vocabulary, warped, NEVER)
-        token = jnp.argmax(warped) if self.temperature is None else self._draw(warped / self.temperature, key)
+        if self.temperature is None:
+            token = jnp.argmax(self._allowed(logits, seen))
+        else:
+            kept, ids = self._kept(logits, seen, self.temperature)
+            choice = jax.random.categorical(key, kept)
+            token = choice if ids is None else ids[choice]
         return token.astype(jnp.int32), logits[token] - jax.nn.logsumexp(logits)
 
-    def _draw(self, logits: Float[Array, "V"], key: Key[Array, ""]) -> Int[Array, ""]:
-        """A draw from what the filters leave; sorts only if a filter needs the order."""
-        ids = None
+    def log_probability(
+        self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None, token: Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """With which log-probability a call draws `token`: 0 for the greedy choice, -inf for what is filtered out."""
+        if self.temperature is None:
+            return jnp.where(jnp.argmax(self._allowed(logits, seen)) == token, 0.0, NEVER)
+        kept, ids = self._kept(logits, seen, self.temperature)
+        found = kept[token] if ids is None else jnp.max(jnp.where(ids == token, kept, NEVER))
+        return found - jax.nn.logsumexp(kept)
+
+    def _allowed(self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None) -> Float[Array, "V"]:
+        """The logits with the penalty, and without what only fills up the embedding."""
+        if self.repetition_penalty is not None and seen is not None:
+            penalised = jnp.where(logits > 0, logits / self.repetition_penalty, logits * self.repetition_penalty)
+            logits = jnp.where(seen, penalised, logits)
+        if self.vocabulary is not None and self.vocabulary < logits.shape[0]:
+            logits = jnp.where(jnp.arange(logits.shape[0]) < self.vocabulary, logits, NEVER)
+        return logits
+
+    def _kept(
+        self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None, temperature: Float[Array, ""]
+    ) -> tuple[Float[Array, "K"], Int[Array, "K"] | None]:
+        """Logits of what the filters leave, and whose they are unless it is all; sorts only if a filter needs it."""
+        logits, ids = self._allowed(logits, seen) / temperature, None
         if self.top_k is not None or self.top_p is not None:
             logits, ids = jax.lax.top_k(logits, min(self.top_k or logits.shape[0], logits.shape[0]))
         if self.top_p is not None:  # logits are in falling order here
@@ -74,5 +94,4 @@ class Sampling(eqx.Module):
             logits = jnp.where(jnp.cumsum(mass) - mass < self.top_p, logits, NEVER)
         if self.min_p is not None:
             logits = jnp.where(logits >= jnp.max(logits) + jnp.log(self.min_p), logits, NEVER)
-        choice = jax.random.categorical(key, logits)
-        return choice if ids is None else ids[choice]
+        return logits, ids

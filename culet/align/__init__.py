@@ -1,0 +1,14 @@
+"""What is done to a language model after it has learned to write: one rollout, many objectives."""
+
+from typing import TYPE_CHECKING
+
+from culet.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from culet.align.rollout import Prompts, Rollout, as_prompts, drawn_log_probabilities, log_probabilities, sample
+
+_HOME = {"rollout": ("Prompts", "Rollout", "as_prompts", "drawn_log_probabilities", "log_probabilities", "sample")}
+
+__all__ = ["Prompts", "Rollout", "as_prompts", "drawn_log_probabilities", "log_probabilities", "sample"]
+
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -1,0 +1,128 @@
+"""A rollout: prompts, what a policy wrote after them, and how likely it was to write that.
+
+One tree of parameters writes and learns, so that nothing has to be kept in step: `mismatch` compares what the loop of
+`culet.lm.decode` found while writing with what a training pass finds for the same tokens.
+
+Axis letters: B rows, P prompt slots, N new tokens, L = P + N, V vocabulary, D width, S stop tokens.
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from culet.lm import Decoder
+from culet.lm.decode import PIECE, advance, begin, left_padded, seen_in
+from culet.lm.sampling import Sampling
+from culet.objectives import token_log_probabilities
+
+
+class Prompts(eqx.Module):
+    """Token ids of prompts of different lengths, at the right of the slots."""
+
+    tokens: Int[Array, "B P"]
+    padding: Int[Array, "B"]  # slots on the left of each row that hold nothing
+
+
+class Rollout(eqx.Module):
+    """Prompts and completions. What follows a row's stop token is arbitrary, and `mask` is 0 there."""
+
+    prompts: Prompts
+    completions: Int[Array, "B N"]
+    mask: Float[Array, "B N"]  # 1 for every token that was written, the stop token among them
+    finished: Bool[Array, "B"]  # whether a stop token was written
+    log_probabilities: Float[Array, "B N"]  # of the sampler, under the model itself: at temperature 1, without filters
+    sampling: Sampling  # what the distribution that was drawn from was made by
+
+    @property
+    def lengths(self) -> Int[Array, "B"]:
+        """Tokens of each completion, its stop token among them."""
+        return jnp.sum(self.mask, axis=1).astype(jnp.int32)
+
+
+def as_prompts(prompts: Sequence[Sequence[int]], slots: int | None = None) -> Prompts:
+    """Pads prompts to `slots`, by default to the longest.
+
+    Raises ValueError for no prompt, an empty prompt, one longer than `slots`, and more slots than are read at once that
+    are no multiple of that.
+    """
+    if not prompts:
+        raise ValueError("there are no prompts")
+    lengths = [len(prompt) for prompt in prompts]
+    slots = max(lengths) if slots is None else slots
+    if min(lengths) == 0:
+        raise ValueError(f"prompt {lengths.index(0)} is empty")
+    if max(lengths) > slots:
+        raise ValueError(f"prompt {int(np.argmax(lengths))} has {max(lengths)} tokens; at most {slots} fit")
+    if slots > PIECE and slots % PIECE:
+        raise ValueError(f"{slots} slots for prompts: more than {PIECE} must be a multiple of {PIECE}")
+    tokens, padding = left_padded(prompts, slots)
+    return Prompts(jnp.asarray(tokens), jnp.asarray(padding))
+
+
+@eqx.filter_jit
+def sample(
+    model: Decoder,
+    prompts: Prompts,
+    sampling: Sampling,
+    stop_ids: Int[Array, "S"],
+    new_tokens: int,
+    key: Key[Array, ""],
+) -> Rollout:
+    """Writes up to `new_tokens` tokens after each prompt. No gradient flows through what it returns."""
+    model = jax.lax.stop_gradient(model)
+    keys = jax.random.split(key, len(prompts.tokens))
+    penalised = sampling.repetition_penalty is not None
+    decoding = begin(model, prompts.tokens, prompts.padding, new_tokens, keys, track_seen=penalised)
+    decoding = advance(model, decoding, sampling, stop_ids, new_tokens)
+    written = decoding.lengths + decoding.done.astype(jnp.int32)  # `lengths` leaves the stop token out
+    mask = jnp.arange(new_tokens)[None, :] < written[:, None]
+    return Rollout(
+        prompts, decoding.tokens, mask.astype(jnp.float32), decoding.done, decoding.log_probabilities, sampling
+    )
+
+
+def hidden(model: Decoder, rollout: Rollout, *, remat: bool = False) -> Float[Array, "B N D"]:
+    """What the model maps to the vocabulary before each token of the completions."""
+    tokens = jnp.concatenate([rollout.prompts.tokens, rollout.completions], axis=1)[:, :-1]
+    places = jnp.arange(tokens.shape[1])[None, :] - rollout.prompts.padding[:, None]
+    run = jax.vmap(lambda row, positions: model.hidden(row, positions, remat=remat))
+    return run(tokens, jnp.maximum(places, -1))[:, rollout.prompts.tokens.shape[1] - 1 :]
+
+
+def log_probabilities(model: Decoder, rollout: Rollout, *, remat: bool = False) -> Float[Array, "B N"]:
+    """Those of the completions' tokens under a model, at temperature 1, as a training pass finds them.
+
+    0 beyond the end. Differentiable in the model.
+    """
+    found = token_log_probabilities(
+        hidden(model, rollout, remat=remat), model.embedding, rollout.completions, cap=model.config.logit_cap
+    )
+    return jnp.where(rollout.mask == 0, 0, found)
+
+
+def drawn_log_probabilities(model: Decoder, rollout: Rollout) -> Float[Array, "B N"]:
+    """Those of the distribution that the tokens were drawn from: after penalty, temperature and filters.
+
+    0 beyond the end. All logits of a place are in memory at once, those of one place at a time.
+    """
+    tokens, sampling = rollout.prompts.tokens, rollout.sampling
+    real = jnp.arange(tokens.shape[1])[None, :] >= rollout.prompts.padding[:, None]
+    seen = seen_in(tokens, real, model.config.vocabulary)
+    mark = jax.vmap(lambda row, token: row.at[token].set(True))
+
+    def place(seen: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        before, chosen = inputs
+        logits = model.logits(before)
+        return mark(seen, chosen), jax.vmap(sampling.log_probability)(logits, seen, chosen)
+
+    columns = (jnp.moveaxis(hidden(model, rollout), 1, 0), rollout.completions.T)
+    return jnp.where(rollout.mask == 0, 0, jax.lax.scan(place, seen, columns)[1].T)
+
+
+def mismatch(rollout: Rollout, found: Float[Array, "B N"]) -> Float[Array, ""]:
+    """The greatest difference between the sampler's log-probabilities and `found` by a training pass, in nats."""
+    return jnp.max(jnp.where(rollout.mask == 0, 0, jnp.abs(found - rollout.log_probabilities)))
