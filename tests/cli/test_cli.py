@@ -12,7 +12,7 @@ from culet.cli import app
 
 SCALED = "layers=2,width=16,heads=2,kv_heads=1,hidden=16,vocabulary=400,window=8,context=96"
 QUICK = ("--steps", "2", "--batch-size", "2", "--length", "16", "--checkpoint-every", "1", "--evaluate-every", "1")
-COMMANDS = ("tokenizer", "train", "distil", "eval", "generate", "chat", "inspect", "convert")
+COMMANDS = ("tokenizer", "train", "distil", "eval", "generate", "chat", "inspect", "convert", "merge")
 
 
 class Cli:
