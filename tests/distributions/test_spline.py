@@ -15,8 +15,9 @@ def knots(raw, bound):
     return np.concatenate([[-bound], -bound + 2 * bound * np.cumsum(shares)])
 
 
-def curve(x, widths, heights, slopes, bound):
+def curve(x, raw, bound):
     """y and log dy/dx, one number after the other (Durkan and others, 2019, equations 4 and 5)."""
+    widths, heights, slopes = raw
     across, up = knots(widths, bound), knots(heights, bound)
     slopes = np.concatenate([[1], SMALLEST + (1 - SMALLEST) * np.log1p((np.e - 1) * np.exp(slopes)), [1]])
     found = []
@@ -46,9 +47,10 @@ def test_the_spline_is_that_of_float64_both_ways(raw, bound):
     raw = [np.array(part) for part in raw]
     x = bound * np.concatenate([np.linspace(-1.2, 1.2, 301), [-1.0, 1.0]])
     x = x.astype(np.float32).astype(np.float64)
-    spline = RationalQuadraticSpline(*(jnp.asarray(part, jnp.float32) for part in raw), bound)
+    widths, heights, slopes = (jnp.asarray(part, jnp.float32) for part in raw)
+    spline = RationalQuadraticSpline(widths, heights, slopes, bound)
 
-    expected, expected_log_det = curve(x, *raw, bound)
+    expected, expected_log_det = curve(x, raw, bound)
     values = np.concatenate([x, expected]).astype(np.float32).astype(np.float64)  # many in the flat bins, many beside
 
     @eqx.filter_jit
@@ -64,7 +66,7 @@ def test_the_spline_is_that_of_float64_both_ways(raw, bound):
     )
     np.testing.assert_allclose(y, expected, atol=4e-6 * bound)
     np.testing.assert_allclose(log_det, expected_log_det, atol=3e-3)
-    again, log_slope = curve(np.asarray(back, np.float64), *raw, bound)
+    again, log_slope = curve(np.asarray(back, np.float64), raw, bound)
     np.testing.assert_array_less(np.abs(again - values), 4e-6 * bound * np.maximum(np.exp(log_slope), 1))
     np.testing.assert_allclose(inverse_log_det, -log_slope, atol=3e-2)
     assert all(np.isfinite(gradient).all() for gradient in gradients)

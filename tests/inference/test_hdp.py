@@ -82,7 +82,7 @@ def test_no_part_of_coordinate_ascent_lowers_the_bound(gamma):
     """On all documents at rate 1: not a sweep over the documents, and not the global step that follows."""
     assert len(DEALT) == 1
     seat = jax.jit(lambda hdp, found: hdp.local(hdp.expectations(found), DEALT[0], jax.random.key(0)))
-    found, bounds = parameters(), []
+    found, bounds, hdp, local = parameters(), [], None, None
     for _ in range(12):
         for sweeps in (1, 2, 3, 5, 9, 40):
             hdp = HierarchicalDirichlet(ALPHA, gamma, ETA, 0.0, sweeps, S)
