@@ -3,6 +3,7 @@
 Axis letters: D length of a vector, P parameters of the map of a number, I inputs, O outputs, W width.
 """
 
+import functools
 import itertools
 import math
 
@@ -80,15 +81,21 @@ class MaskedNetwork(eqx.Module):
     layers: tuple[MaskedLinear, ...]
 
     def __init__(self, dimensions: int, outputs: int, width: int, depth: int, *, key: Key[Array, ""]):
-        """`depth` hidden layers of `width` units, and a last layer of P = `outputs` numbers that start near 0."""
+        """`depth` hidden layers of `width` units, and a last layer of P = `outputs` numbers that start near 0.
+
+        Raises `ValueError` where hidden layers have fewer units than there are inputs to tell apart, D - 1.
+        """
+        if depth and width < dimensions - 1:
+            needed = f"{dimensions - 1} units or more, not {width}"
+            raise ValueError(f"For every number to depend on all before it, layers over {dimensions} need {needed}.")
         inputs, hidden = np.arange(dimensions), np.arange(width) % max(dimensions - 1, 1)
         ranks = [inputs] + [hidden] * depth
         masks = [after[:, None] >= before[None] for before, after in itertools.pairwise(ranks)]
         masks.append(np.repeat(inputs, outputs)[:, None] > ranks[-1][None])
         scales = [(2 / mask.shape[1]) ** 0.5 for mask in masks[:-1]] + [0.1 * masks[-1].shape[1] ** -0.5]
-        weights = _normal(key, [mask.shape for mask in masks], scales)
+        weights = _normal(key, tuple(mask.shape for mask in masks), tuple(scales))
         self.layers = tuple(
-            MaskedLinear(weight, jnp.zeros(len(mask)), jnp.asarray(mask))
+            MaskedLinear(weight, *jax.device_put((np.zeros(len(mask), weight.dtype), mask)))  # jnp.zeros would compile
             for weight, mask in zip(weights, masks, strict=True)
         )
 
@@ -137,8 +144,9 @@ class MaskedAutoregressive(VectorBijector):
         return jax.lax.scan(one, jnp.zeros_like(x), places)[0]
 
 
-def _normal(key: Key[Array, ""], shapes: list[tuple[int, ...]], scales: list[float]) -> list[Array]:
-    """Matrices of normal numbers with the standard deviations `scales`, drawn at once: one compilation, not many."""
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _normal(key: Key[Array, ""], shapes: tuple[tuple[int, ...], ...], scales: tuple[float, ...]) -> list[Array]:
+    """Matrices of normal numbers with the standard deviations `scales`; to compile one draw takes half of a build."""
     sizes = [math.prod(shape) for shape in shapes]
-    numbers = jax.random.normal(key, (sum(sizes),)) * np.repeat(np.array(scales, np.float32), sizes)
-    return [part.reshape(shape) for part, shape in zip(jax.lax.split(numbers, sizes), shapes, strict=True)]
+    parts = jax.lax.split(jax.random.normal(key, (sum(sizes),)), sizes)
+    return [scale * part.reshape(shape) for part, shape, scale in zip(parts, shapes, scales, strict=True)]

@@ -106,8 +106,10 @@ class GramMatrix(Bijector):
         return x @ jnp.swapaxes(x, -2, -1), _gram_log_det(x)
 
     def inverse_and_log_det(self, y: Float[Array, "... N N"]) -> tuple[Float[Array, "... N N"], Float[Array, "..."]]:
-        """The Cholesky factor; a log det of -inf where y is not positive definite."""
-        good = jnp.all(jnp.isfinite(jnp.linalg.cholesky(y)), (-2, -1))
+        """The Cholesky factor; a log det of -inf where y is not symmetric and positive definite."""
+        mirrored = jnp.swapaxes(y, -2, -1)
+        symmetric = jnp.abs(y - mirrored) <= 1e-4 * (jnp.abs(y) + jnp.abs(mirrored))
+        good = jnp.all(symmetric & jnp.isfinite(jnp.linalg.cholesky(y)), (-2, -1))
         identity = jnp.broadcast_to(jnp.eye(y.shape[-1], dtype=y.dtype), y.shape)
         x = jnp.linalg.cholesky(jnp.where(good[..., None, None], y, identity))
         return x, jnp.where(good, -_gram_log_det(x), -jnp.inf)

@@ -51,7 +51,8 @@ class LogisticPixels(eqx.Module):
         edges = (jnp.broadcast_to(edges, (*places.shape[:-1], self.levels - 1)) - places) * sharpness
         below, above = jax.nn.log_sigmoid(edges), jax.nn.log_sigmoid(-edges)
         # log(s(b) - s(a)) of a level from a to b, s the sigmoid, is log s(b) + log s(-a) + log(1 - exp(a - b)).
-        between = below[..., 1:] + above[..., :-1] + jnp.log(-jnp.expm1(edges[..., :-1] - edges[..., 1:]))
+        wide = sharpness * (2 / (self.levels - 1))  # b - a; the edges themselves may be too far off to differ
+        between = below[..., 1:] + above[..., :-1] + jnp.log(-jnp.expm1(-wide))
         levels = jnp.concatenate([below[..., :1], between, above[..., -1:]], -1)
         return jax.nn.logsumexp(jax.nn.log_softmax(logits, -2) + levels, -2)
 

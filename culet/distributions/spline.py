@@ -47,6 +47,11 @@ class RationalQuadraticSpline(Bijector):
         slopes: Float[Array, "... K-1"],
         bound: float = 5.0,
     ):
+        """Raises `ValueError` for 1000 bins or more, which have no room, and for a bound that is not above 0."""
+        if jnp.shape(widths)[-1] * SMALLEST >= 1:
+            raise ValueError(f"A spline needs fewer than {1 / SMALLEST:.0f}, not {jnp.shape(widths)[-1]}, bins.")
+        if not bound > 0:
+            raise ValueError(f"A spline lives in a square with a bound above 0, not {bound}.")
         self.widths, self.heights, self.slopes = as_float(widths), as_float(heights), as_float(slopes)
         self.bound = bound
 
@@ -73,17 +78,16 @@ class RationalQuadraticSpline(Bijector):
         return jnp.where(inside, y, x), jnp.where(inside, _log_slope(bin, slope, place), 0.0)
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """The root of the quadratic of section 3.1 that does not cancel."""
+        """The root of the quadratic of section 3.1, of its two forms by the one that does not cancel."""
         inside = jnp.abs(y) <= self.bound
         safe = jnp.where(inside, y, 0.0)
         bin = self._bin(safe, across=False)
         slope = bin.height / bin.width
-        rise = safe - bin.y
+        rise = (safe - bin.y) / bin.height
         bend = rise * (bin.left + bin.right - 2 * slope)
-        a = bin.height * (slope - bin.left) + bend
-        b = bin.height * bin.left - bend
-        c = -slope * rise
-        place = 2 * c / (-b - jnp.sqrt(jnp.maximum(jnp.square(b) - 4 * a * c, 1e-12)))
+        a, b, c = slope - bin.left + bend, bin.left - bend, -slope * rise
+        root = jnp.sqrt(jnp.maximum(jnp.square(b) - 4 * a * c, 1e-12))
+        place = jnp.where(b >= 0, 2 * c, root - b) / jnp.where(b >= 0, -b - root, 2 * a)
         x = bin.x + bin.width * place
         return jnp.where(inside, x, y), jnp.where(inside, -_log_slope(bin, slope, place), 0.0)
 
@@ -93,7 +97,7 @@ class RationalQuadraticSpline(Bijector):
         widths, heights = (2 * self.bound * _shares(part) for part in (widths, heights))
         knots = -self.bound + jnp.cumsum(widths if across else heights, -1)
         chosen = _holding(value, knots)
-        one = jnp.ones_like(slopes[..., :1])
+        one = jnp.ones_like(widths[..., :1])
         slopes = jnp.concatenate([one, SMALLEST + (1 - SMALLEST) * _softplus_one(slopes), one], -1)
         starts = (-self.bound + jnp.cumsum(part, -1) - part for part in (widths, heights))
         parts = (*starts, widths, heights, slopes[..., :-1], slopes[..., 1:])
@@ -115,7 +119,7 @@ def _softplus_one(raw: Float[Array, "..."]) -> Float[Array, "..."]:
 def _holding(value: Float[Array, "..."], ends: Float[Array, "... K"]) -> Bool[Array, "... K"]:
     """Which bin a value is in, as K truth values: a sum over them is quicker than to gather, above all backwards."""
     below = value[..., None] < ends[..., :-1]
-    yes = jnp.ones_like(below[..., :1])
+    yes = jnp.ones_like(ends[..., :1], bool)
     return jnp.concatenate([below, yes], -1) & jnp.concatenate([yes, ~below], -1)
 
 

@@ -72,7 +72,7 @@ class GumbelCDF(UnitInterval):
     """`y = exp(-exp(-x))`, the cumulative distribution function of the standard Gumbel distribution."""
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.exp(-jnp.exp(-x))
+        return jnp.exp(-jnp.exp(-jnp.maximum(x, -80.0)))  # 0 there already; further out the inner one overflows
 
     def solve(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
         return -jnp.log(-jnp.log(y))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num
 
+from culet.distributions.arguments import as_float
 from culet.distributions.bijector import Bijector, sum_last
 from culet.distributions.distribution import Distribution
 from culet.distributions.numerics import flat_outside
@@ -84,10 +85,24 @@ class Transformed(Distribution):
     Where the bijector takes events of more axes than the base has, the last batch axes of the base belong to one
     event. A sample is scored on its way forward: `sample_and_log_prob` never inverts, which for an inverse
     autoregressive flow over D numbers saves D passes (Dillon et al., 2017, section 4.2, without the cache).
+
+
+    Raises:
+        ValueError: the parameters of a bijector of numbers have a larger shape than the base.
     """
 
     base: Distribution
     bijector: Bijector
+
+    def _check(self):
+        drawn = self.base.batch_shape + self.base.event_shape
+        if self.bijector.event_ndims_in == 0 and (made := self._shape_of_a_value()) != drawn:
+            shapes = f"makes {list(made)} of {list(drawn)}"
+            raise ValueError(f"Transformed: the bijector {shapes}; give the base that shape, a draw for each number")
+
+    def _shape_of_a_value(self) -> tuple[int, ...]:
+        x = jax.ShapeDtypeStruct(self.base.batch_shape + self.base.event_shape, jnp.result_type(float))
+        return jax.eval_shape(self.bijector.forward, x).shape
 
     @property
     def _taken(self) -> int:
@@ -105,9 +120,9 @@ class Transformed(Distribution):
         """That of the bijector's values."""
         batch = self.base.batch_shape
         event = batch[len(batch) - self._taken :] + self.base.event_shape
-        shape = jax.eval_shape(self.bijector.forward, jax.ShapeDtypeStruct(batch + self.base.event_shape, jnp.float32))
+        shape = self._shape_of_a_value()
         kept = self.bijector.event_ndims_out + len(event) - self.bijector.event_ndims_in
-        return shape.shape[len(shape.shape) - kept :]
+        return shape[len(shape) - kept :]
 
     @property
     def support(self) -> Support:
@@ -125,7 +140,7 @@ class Transformed(Distribution):
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log-density at `value` [*S, *B, *E], by inversion: an array [*S, *B], in nats."""
-        x, log_det = self.bijector.inverse_and_log_det(jnp.asarray(value))
+        x, log_det = self.bijector.inverse_and_log_det(as_float(value))
         return self._log_prob(self.base.log_prob(x), log_det)
 
     def sample_and_log_prob(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from culet.inference.corpus import Corpus, count_words, python_sources, read_corpus
+    from culet.inference.corpus import Corpus, count_words, python_sources, read_corpus, recount
     from culet.inference.diagnostics import effective_sample_size, elbo, log_weights, pareto_k, r_hat
     from culet.inference.disentangling.mig import mutual_information_gap
     from culet.inference.disentangling.recipe import CapacityRecipe
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from culet.inference.topic_models import HDP, LDA, SparseLDA
 
 _HOME = {
-    "corpus": ("Corpus", "count_words", "python_sources", "read_corpus"),
+    "corpus": ("Corpus", "count_words", "python_sources", "read_corpus", "recount"),
     "diagnostics": ("effective_sample_size", "elbo", "log_weights", "pareto_k", "r_hat"),
     "disentangling.mig": ("mutual_information_gap",),
     "disentangling.recipe": ("CapacityRecipe",),
@@ -68,6 +68,7 @@ __all__ = [
     "python_sources",
     "r_hat",
     "read_corpus",
+    "recount",
     "robbins_monro",
     "save_topics",
     "synthesise_texture",

@@ -25,7 +25,8 @@ class HDPParameters(NamedTuple):
 
     The parameters of the corpus's sticks, u_k = 1 + tables_k and v_k = gamma + (tables of the topics behind k), are
     linear in these numbers, so a natural step on one is a natural step on the other. Topics stand on the sticks by
-    falling size, which is the order of the highest bound; kept so, they need no sorting when that order changes.
+    falling size; kept so, they need no sorting when that order changes. With gamma = 1 no other order has a higher
+    bound; with another, one may that has a different topic last, where there is no stick of its own.
     """
 
     words: Float[Array, "V T"]
@@ -76,6 +77,8 @@ class HierarchicalDirichlet(Conjugate[HDPParameters]):
         """Coordinate ascent on the tables of one document.
 
         Tables begin at the topics that explain most of it. Begun alike, as is often done, all of them would stay alike.
+        They begin anew at each step, since nothing is kept of a document, and may then end at another optimum than
+        before: neither part of a step lowers the bound, but from one step to the next it can fall a little.
         """
 
         def words(topics: Float[Array, "S T"], size: Float[Array, "S"]) -> Float[Array, "W S"]:

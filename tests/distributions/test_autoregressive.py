@@ -35,3 +35,9 @@ def test_the_forward_map_is_the_loop_over_numbers():
         loc, raw = values.reshape(4, 2)[d]
         y[d] = loc + np.log1p(np.exp(raw + np.log(np.e - 1))) * x[d]
     np.testing.assert_allclose(flow.forward(jnp.asarray(x, jnp.float32)), y, rtol=1e-5)
+
+
+def test_a_layer_too_narrow_for_all_dependences_is_refused():
+    """With 4 units no number could depend on the fifth and those behind it."""
+    with pytest.raises(ValueError, match="9 units or more, not 4"):
+        MaskedNetwork(10, 1, 4, 1, key=jax.random.key(0))

@@ -11,7 +11,7 @@ from culet.distributions.coupling import Coupling
 from culet.distributions.elementwise import Affine, Exp, Power
 from culet.distributions.linear import LULinear, TriangularAffine
 from culet.distributions.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
-from culet.distributions.squashing import NormalCDF, Sigmoid, Softplus, Softsign, Tanh
+from culet.distributions.squashing import GumbelCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh
 from culet.distributions.vectors import CentredSoftmax, Ordered, Permute, StickBreaking
 
 
@@ -56,6 +56,7 @@ FACTOR = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
     (CholeskyFactor(), FACTOR, -FACTOR),
     (CorrelationFactor(), FACTOR, 2 * FACTOR),
     (GramMatrix(), FACTOR @ FACTOR.T, [[1.0, 2.0], [2.0, 1.0]]),
+    (GramMatrix(), FACTOR @ FACTOR.T, [[1.0, 0.6], [0.1, 1.0]]),
     (Chain([Power(2.0), Affine(1.0, 3.0)]), [1.5, 2.0], [0.5, 0.9]),
     (Invert(Chain([Invert(Exp())])), [0.5], [-0.5]),
 ])  # fmt: skip
@@ -98,3 +99,8 @@ def test_small_parts_keep_their_accuracy():
     parts = np.array([1 - 3e-12, 1e-12, 2e-12])
     x = StickBreaking().inverse(jnp.asarray(parts, jnp.float32))
     np.testing.assert_allclose(x[1], np.log(0.5), rtol=1e-5)
+
+
+def test_the_slope_of_a_number_far_out_is_not_nan():
+    """exp(100) is infinite in float32."""
+    np.testing.assert_array_equal(jax.jit(jax.vmap(jax.grad(GumbelCDF().forward)))(jnp.array([-1e3, -100.0])), [0, 0])

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from culet.distributions import (
+    Affine,
+    Exp,
+    Normal,
     ShiftMap,
     SplineMap,
+    Transformed,
     coupling_flow,
     inverse_autoregressive_flow,
     masked_autoregressive_flow,
@@ -60,3 +64,15 @@ def test_scoring_an_own_sample_takes_no_loop():
     draws = jnp.zeros((3, 64))
     assert "scan" not in str(jax.make_jaxpr(lambda key: flow.sample_and_log_prob(key, (3,)))(jax.random.key(0)))
     assert "scan" in str(jax.make_jaxpr(flow.log_prob)(draws))
+
+
+def test_whole_numbers_are_scored_as_floats_are():
+    log_normal = Transformed(Normal(0.0, 1.0), Exp())
+    np.testing.assert_array_equal(log_normal.log_prob(np.array([1, 2])), log_normal.log_prob(np.array([1.0, 2.0])))
+
+
+def test_a_bijector_of_more_numbers_than_the_base_is_refused():
+    """One draw of the base would stand behind all three numbers, though each would be scored as a draw of its own."""
+    with pytest.raises(ValueError, match=r"makes \[3\] of \[\]"):
+        Transformed(Normal(0.0, 1.0), Affine(jnp.zeros(3), 1.0))
+    assert Transformed(Normal(jnp.zeros(3), 1.0), Affine(jnp.zeros(3), 1.0)).batch_shape == (3,)

@@ -59,6 +59,14 @@ def test_the_mixture_of_logistics_is_that_of_float64():
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_a_logistic_far_from_all_levels_keeps_finite_scores_and_slopes():
+    """The edges of a level, both 1e6 away, are one float."""
+    numbers = jnp.array([0.0, 1e6, 5.0])[None, None]
+    pixels = LogisticPixels(256, components=1)
+    slopes, scores = jax.jit(jax.jacrev(lambda numbers: (pixels.log_probs(numbers)[0, 0],) * 2, has_aux=True))(numbers)
+    assert np.isfinite(scores).all() and np.isfinite(slopes).all()
+
+
 def test_one_level_is_no_image():
     with pytest.raises(ValueError, match="at least 2 levels"):
         small("categorical", (2, 2), 1)

@@ -1,7 +1,7 @@
 """LDA and HDP a second time: plain loops in float64 from the papers' equations, with responsibilities written out."""
 
 import numpy as np
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, xlogy
 
 
 def expected_log(concentration):
@@ -90,3 +90,32 @@ def hdp_document(counts, log_beta, log_sigma, alpha, tables, sweeps):
         topic_of_table = np.array([softmax(log_sigma + log_beta @ tokens[:, t]) for t in range(tables)])
         size = tokens.sum(axis=0)
     return seats(), topic_of_table
+
+
+def hdp_bound(counts, concentrations, tables, seats, topics, alpha, gamma, eta):
+    """The evidence lower bound of a corpus under the HDP, term by term (Wang, Paisley and Blei 2011, section 3.1).
+
+    `concentrations` [T, V] of q(beta), `tables` [T] of q(v), whose sticks stand by falling size; of each document
+    q(z) `seats` [V, S] and q(c) `topics` [S, T], with the sticks q(pi) that are best for q(z).
+    """
+    order = np.argsort(-tables, kind="stable")
+    log_beta, log_sigma = expected_log(concentrations), np.zeros(len(tables))
+    log_sigma[order] = sticks(tables[order], gamma)
+    total = sticks_bound(tables[order], gamma)
+    for concentration, log_p in zip(concentrations, log_beta, strict=True):
+        total += dirichlet_entropy(concentration) + dirichlet_energy(np.full(len(log_p), eta), log_p)
+    for row, phi, varphi in zip(counts, seats, topics, strict=True):
+        size = row @ phi
+        total += sticks_bound(size, alpha) + size @ sticks(size, alpha)
+        total += (varphi * log_sigma).sum() + row @ (phi * (varphi @ log_beta).T).sum(axis=1)
+        total -= xlogy(varphi, varphi).sum() + row @ xlogy(phi, phi).sum(axis=1)
+    return total
+
+
+def sticks_bound(mass, concentration):
+    """E[log p(v)] - E[log q(v)] of truncated sticks with the prior Beta(1, concentration)."""
+    total = 0.0
+    for k in range(len(mass) - 1):
+        q = np.array([1 + mass[k], concentration + mass[k + 1 :].sum()])
+        total += dirichlet_entropy(q) + dirichlet_energy(np.array([1.0, concentration]), expected_log(q[None])[0])
+    return total
