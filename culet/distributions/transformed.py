@@ -86,7 +86,6 @@ class Transformed(Distribution):
     event. A sample is scored on its way forward: `sample_and_log_prob` never inverts, which for an inverse
     autoregressive flow over D numbers saves D passes (Dillon et al., 2017, section 4.2, without the cache).
 
-
     Raises:
         ValueError: the parameters of a bijector of numbers have a larger shape than the base.
     """
