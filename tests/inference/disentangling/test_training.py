@@ -1,13 +1,16 @@
 """The trainer does what the recipe says; users' images go through to pictures and codes."""
 
 import dataclasses
+import io
 import json
+import zipfile
 
 import equinox as eqx
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
+from PIL import Image
 
 from culet.inference.disentangling import AutoEncoder, CapacityRecipe, SpriteBatches, draw_sprites, random_factors
 from culet.inference.disentangling.image_files import read_images
@@ -105,6 +108,38 @@ def test_arrays_that_are_no_images(array, message, tmp_path):
         read_images(tmp_path / "bad.npz", 16)
 
 
+def test_reads_files_of_any_depth(tmp_path):
+    """A ramp is a ramp in 8 and 16 bits, with and without transparency; of colour is what has a file in colour."""
+    ramp = np.repeat(np.linspace(0, 1, 32)[None], 32, axis=0)
+    wanted = ramp.reshape(32, 16, 2).mean(axis=2)[:16]
+    for i, (values, mode) in enumerate(((ramp * 255, "L"), (ramp * 65535, "I;16"), (ramp * 255, "LA"))):
+        picture = Image.fromarray(values.round().astype(np.uint16 if mode == "I;16" else np.uint8))
+        (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / f"{i}.png")
+    found = read_images(tmp_path, 16)
+    assert found.shape == (3, 16, 16, 1)
+    np.testing.assert_allclose(found[..., 0], np.broadcast_to(wanted, (3, 16, 16)), atol=0.02)
+    Image.new("RGB", (9, 5), (255, 0, 0)).save(tmp_path / "3.png")
+    found = read_images(tmp_path, 16)
+    assert found.shape == (4, 16, 16, 3)
+    np.testing.assert_allclose(found[3], np.broadcast_to([1, 0, 0], (16, 16, 3)), atol=1e-6)
+    for mode in ("I", "F"):
+        Image.new(mode, (8, 8)).save(tmp_path / "4.tif")
+        with pytest.raises(ValueError, match=r"4\.tif is not a readable image \(pixels of 32 bits"):
+            read_images(tmp_path, 16)
+
+
+def test_large_files_are_made_small_one_by_one(tmp_path, monkeypatch):
+    """A folder of photographs does not fit into memory."""
+    for i in range(4):
+        Image.new("RGB", (100, 100)).save(tmp_path / f"{i}.png")
+    sizes = []
+    convert = Image.Image.convert
+    monkeypatch.setattr(Image.Image, "resize", lambda one, size: sizes.append("small") or Image.new(one.mode, size))
+    monkeypatch.setattr(Image.Image, "convert", lambda one, mode: sizes.append(one.size) or convert(one, mode))
+    read_images(tmp_path, 16)
+    assert sizes == [(100, 100), "small"] * 4 + [(16, 16)] * 4
+
+
 def test_files_that_are_no_images(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither"):
         read_images(tmp_path / "none")
@@ -116,8 +151,21 @@ def test_files_that_are_no_images(tmp_path):
         read_images(tmp_path / "empty")
     for content in (b"", b"PK\x03\x04 broken", b"words"):
         (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(ValueError, match=r"bad\.npz is not an \.npz"):
+        with pytest.raises(ValueError, match=r"bad\.npz is neither a folder of images nor an \.npz"):
             read_images(tmp_path / "bad.npz")
+    np.save(tmp_path / "a.npy", np.zeros((2, 16, 16)))
+    with pytest.raises(ValueError, match=r"a\.npy is neither"):
+        read_images(tmp_path / "a.npy")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 16, 16)})
+    for name, content in (("words.txt", b"words"), ("images.npy", header.getvalue())):
+        with zipfile.ZipFile(tmp_path / "bad.npz", "w") as file:
+            file.writestr(name, content)
+        with pytest.raises(ValueError, match=r"bad\.npz is not an \.npz file of images: (words|Unable|array)"):
+            read_images(tmp_path / "bad.npz")
+    np.savez(tmp_path / "bad.npz")
+    with pytest.raises(ValueError, match="It holds none"):
+        read_images(tmp_path / "bad.npz")
     np.savez(tmp_path / "two.npz", a=np.zeros((1, 16, 16)), b=np.zeros((1, 16, 16)))
     with pytest.raises(ValueError, match="which array has the images"):
         read_images(tmp_path / "two.npz")

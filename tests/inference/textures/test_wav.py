@@ -97,7 +97,7 @@ def test_writes_what_others_read(tmp_path):
         "stereo cut",
         "slow",
         "fast",
-    ],  # fmt: skip
+    ],
 )
 def test_bad_files(content, message, tmp_path):
     (tmp_path / "bad.wav").write_bytes(content)
