@@ -63,7 +63,8 @@ def test_bad_input(run, tmp_path):
     run("texture", tmp_path / "a.wav", "--out", tmp_path / "b.mp3", fails="must be the name of a .wav file")
     run("texture", tmp_path / "a.wav", "--out", tmp_path / "b.wav", "--gram", 0, "--rhythm", 0, fails="both 0")
     run("disentangle", tmp_path / "none", "--out", tmp_path / "run", fails="neither a folder of images")
-    run("disentangle", tmp_path, "--out", tmp_path / "run", fails="has no image files")
+    run("disentangle", tmp_path, "--out", tmp_path.parent / "run", fails="has no image files")
+    run("disentangle", tmp_path, "--out", tmp_path / "run", fails="taken for images")
     np.savez(tmp_path / "images.npz", np.zeros((2, 20, 20)))
     run("disentangle", tmp_path / "images.npz", "--out", tmp_path / "run", "--size", 20, fails="multiples of 8")
     assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "images.npz"}

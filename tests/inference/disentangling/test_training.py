@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from culet.inference.disentangling import AutoEncoder, CapacityRecipe, SpriteBatches, draw_sprites, random_factors
+from culet.inference.disentangling import (
+    AutoEncoder,
+    CapacityRecipe,
+    SpriteBatches,
+    draw_sprites,
+    random_factors,
+    study,
+)
 from culet.inference.disentangling.image_files import read_images
 from culet.inference.disentangling.study import study_images
 from culet.inference.disentangling.training import pressure_at
@@ -63,6 +70,33 @@ def test_the_same_run_again_is_the_same(studied):
     folder, _, divergence = studied
     again = study_images(folder / "images", folder / "run", RECIPE, 16, progress=False)
     np.testing.assert_array_equal(again, divergence)
+
+
+def test_a_folder_keeps_to_its_settings_and_images(studied, tmp_path):
+    """Another recipe would be passed over in silence: the run there is finished already."""
+    folder, images, _ = studied
+    beta = dataclasses.replace(RECIPE, gamma=0.0, beta=8.0)
+    with pytest.raises(ValueError, match=r"gamma 20\.0 instead of 0\.0, beta 0\.0 instead of 8\.0\); use"):
+        study_images(folder / "images", folder / "run", beta, 16, progress=False)
+    np.savez(tmp_path / "a.npz", images[..., 0])
+    with pytest.raises(ValueError, match=r"other settings \(images\)"):
+        study_images(tmp_path / "a.npz", folder / "run", RECIPE, 16, progress=False)
+    for out in ("images", "images/run"):
+        with pytest.raises(ValueError, match="taken for images"):
+            study_images(folder / "images", folder / out, RECIPE, 16, progress=False)
+    assert {path.name for path in (folder / "images").iterdir()} == {"0", "1"}
+
+
+def test_the_picture_ranks_latents_by_all_images(studied, monkeypatch):
+    """As `codes.npz` does, and not by those that are encoded first."""
+    folder, _, divergence = studied
+    drawn = []
+    monkeypatch.setattr(study, "ENCODED_AT_ONCE", 5)
+    picture = study.traversal_picture
+    monkeypatch.setattr(study, "traversal_picture", lambda *given: drawn.append(picture(*given)) or drawn[0])
+    study_images(folder / "images", folder / "run", RECIPE, 16, progress=False)
+    order = np.argsort(-divergence)
+    assert [axes.get_ylabel() for axes in drawn[0].axes] == [f"z{z}\n{divergence[z]:.2f}" for z in order]
 
 
 def test_traversals_change_one_latent(getkey):
