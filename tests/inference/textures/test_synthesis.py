@@ -1,6 +1,7 @@
 """Spectrograms against numpy's FFT; the loss's terms; a small synthesis."""
 
 import dataclasses
+import signal
 
 import equinox as eqx
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.inference.textures import TextureSettings, spectrogram_picture, synthesise_texture
+from culet.core import Interrupted
+from culet.inference.textures import TextureSettings, spectrogram_picture, synthesis, synthesise_texture
 from culet.inference.textures.features import RandomFeatures
 from culet.inference.textures.loss import TextureLoss, Weights
 from culet.inference.textures.scores import beat_error, gram_distance, likeness
@@ -140,7 +142,34 @@ def test_sounds_that_are_no_texture(samples, message):
         synthesise_texture(samples, SMALL, progress=False)
 
 
-@pytest.mark.parametrize("bad", [{"gram": -1.0}, {"gram": 0.0, "rhythm": 0.0}, {"window": 30}, {"filters": 0}])
+@pytest.mark.parametrize(
+    ("seconds", "message"), [(-1.0, "above 0"), (float("inf"), "finite"), (0.01, "at least 0.6 s")]
+)
+def test_lengths_that_are_no_texture(seconds, message):
+    with pytest.raises(ValueError, match=message):
+        synthesise_texture(SOURCE, SMALL, seconds=seconds, progress=False)
+
+
+@pytest.mark.parametrize("when", ["RandomFeatures", "_value_and_gradient"])
+def test_a_signal_stops_it_between_two_steps(when, monkeypatch):
+    """In the midst of a computation it could bring the process down; the handler of before is set back."""
+    work = getattr(synthesis, when)
+
+    def interrupted(*given, **named):
+        signal.raise_signal(signal.SIGINT)
+        return work(*given, **named)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(synthesis, when, interrupted)
+    short = dataclasses.replace(SMALL, iterations=2, phase_iterations=1)
+    with pytest.raises(Interrupted, match="nothing was saved"):
+        synthesise_texture(SOURCE, short, seconds=1.0, progress=False)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    "bad", [{"seed": -1}, {"gram": -1.0}, {"gram": 0.0, "rhythm": 0.0}, {"window": 30}, {"filters": 0}]
+)
 def test_bad_settings(bad):
     with pytest.raises(ValueError):
         TextureSettings(**bad)
