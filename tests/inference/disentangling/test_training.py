@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
@@ -22,7 +23,7 @@ from culet.inference.disentangling import (
 )
 from culet.inference.disentangling.image_files import read_images
 from culet.inference.disentangling.study import study_images
-from culet.inference.disentangling.training import pressure_at
+from culet.inference.disentangling.training import objective, pressure_at
 from culet.inference.disentangling.traverse import encode, traversals
 
 RECIPE = CapacityRecipe(steps=30, batch_size=8, latents=3, capacity=6.0, growth=0.5, gamma=20.0, learning_rate=3e-3)
@@ -45,6 +46,23 @@ def test_capacity_grows_in_a_line():
     found = [float(pressure_at(RECIPE, step)["capacity"]) for step in (0, 5, 15, 29)]
     assert found == [0, 2, 6, 6]
     assert float(pressure_at(RECIPE, 3)["gamma"]) == 20
+
+
+def test_the_objective_is_the_bound_of_a_sampled_code(getkey):
+    """By numpy in float64, with the same noise; the capacity is far above what a new network tells."""
+    model = eqx.filter_jit(AutoEncoder)((16, 16, 1), 3, width=2, hidden=4, key=getkey())
+    model = eqx.tree_at(lambda m: m.code.bias, model, jnp.array([0.5, -1.0, 0.2, 0.7, -0.4, 1.1]))
+    images, noise_key = SpriteBatches(4, size=16)[0]["images"], getkey()
+    batch = {"images": images, "beta": jnp.float32(0.5), "gamma": jnp.float32(3), "capacity": jnp.float32(20)}
+    loss = eqx.filter_jit(objective)(model, batch, noise_key)
+    mean, log_variance = (np.asarray(part, np.float64) for part in jax.jit(jax.vmap(model.encode))(images))
+    code = mean + np.exp(log_variance / 2) * np.asarray(jax.random.normal(noise_key, (4, 3)))
+    drawn = 1 / (1 + np.exp(-np.asarray(jax.jit(jax.vmap(model.decode))(jnp.asarray(code, jnp.float32)), np.float64)))
+    pixels = np.asarray(images, np.float64)
+    error = -np.sum(pixels * np.log(drawn) + (1 - pixels) * np.log1p(-drawn)) / 4
+    told = np.sum(np.square(mean) + np.exp(log_variance) - 1 - log_variance) / 2 / 4
+    assert 0.5 < told < 19
+    np.testing.assert_allclose(loss.total / loss.weight, error + 0.5 * told + 3 * abs(told - 20), rtol=1e-4)
 
 
 def test_the_code_tells_more_as_capacity_grows(studied):

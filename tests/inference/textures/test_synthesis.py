@@ -67,6 +67,32 @@ def test_terms_vanish_on_the_source_itself(getkey):
     np.testing.assert_allclose(eqx.filter_jit(off)(back), 2 * measure(loss, back).gram, rtol=1e-5)
 
 
+def test_terms_are_those_of_numpy(getkey):
+    """Rhythm counts lags from the first one to half of the shorter sound, diversity all shifts and widths at once."""
+    features = RandomFeatures(5, 3, 2, key=getkey())
+    new, source = (jax.random.normal(getkey(), (frames, 5)) for frames in (22, 30))
+    loss = TextureLoss(features, features(source), Weights(*[jnp.float32(1)] * 3), first_lag=4)
+    found = eqx.filter_jit(lambda x: loss.terms(x))(new)
+    ones, others = ([np.asarray(part, np.float64) for part in features(one)] for one in (new, source))
+
+    def distance(statistic):
+        pairs = [(statistic(a), statistic(b)) for a, b in zip(ones, others, strict=True)]
+        return np.mean([np.sum((a - b) ** 2) / np.sum(b**2) for a, b in pairs])
+
+    def lagged(a):
+        a = a - a.mean(axis=0)
+        return np.array([np.mean(a[lag:] * a[: len(a) - lag], axis=0) for lag in range(4, 11)])
+
+    def cosines(a, b):
+        a, b = np.pad(a - a.mean(axis=0), ((0, 8), (0, 0))), b - b.mean(axis=0)
+        return [np.sum(np.roll(a, s, axis=0) * b) / np.linalg.norm(a) / np.linalg.norm(b) for s in range(30)]
+
+    np.testing.assert_allclose(found.gram, distance(lambda a: a.T @ a / len(a)), rtol=1e-4)
+    np.testing.assert_allclose(found.rhythm, distance(lagged), rtol=1e-4)
+    by_shift = np.mean([cosines(a, b) for a, b in zip(ones, others, strict=True)], axis=0)
+    np.testing.assert_allclose(found.diversity, np.log(np.sum(np.exp(50 * by_shift))) / 50, rtol=1e-4)
+
+
 def test_gradient_is_that_of_differences(getkey):
     features = RandomFeatures(5, 4, 2, key=getkey())
     x, direction, source = (jax.random.normal(getkey(), (20, 5)) for _ in range(3))
