@@ -32,21 +32,28 @@ def texture(
     [dim]culet texture clock.wav --out noise.wav --rhythm 0 --diversity 0[/]
     """
     import io
+    import os
 
     from culet.core import atomic_write
     from culet.inference.textures import read_wav, spectrogram_picture, synthesise_texture, write_wav
 
     if out.suffix.lower() != ".wav":
         raise ValueError(f"--out {out} must be the name of a .wav file")
+    picture_file = out.with_suffix(".png")
+    if out.exists() and out.samefile(source):
+        raise ValueError(f"--out {out} is the source itself; it would be lost")
     samples, rate = read_wav(source, settings.rate)
+    out.parent.mkdir(parents=True, exist_ok=True)  # now, not after minutes
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ValueError(f"--out {out} cannot be written")
     made = synthesise_texture(samples, settings, seconds=seconds)
     write_wav(out, made.samples, rate)
     spectrograms = {source.name: made.source_spectrogram, out.name: made.spectrogram}
     picture = io.BytesIO()
     spectrogram_picture(spectrograms, rate, settings.window).savefig(picture, format="png")
-    atomic_write(out.with_suffix(".png"), picture.getvalue())
-    told = ", ".join(f"{name} {value:.4f}" for name, value in made.terms.items())
-    print(f"{out}: {len(made.samples) / rate:.1f} s; {told}\n{out.with_suffix('.png')}: both spectrograms")
+    atomic_write(picture_file, picture.getvalue())
+    told = ", ".join(f"{name} {value:.4f}" for name, value in made.terms.items() if getattr(settings, name))
+    print(f"{out}: {len(made.samples) / rate:.1f} s; {told}\n{picture_file}: both spectrograms")
 
 
 def disentangle(

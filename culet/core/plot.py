@@ -19,6 +19,7 @@ COLOURS = (
     "#b8860b",
     "#555555",
 )  # told apart in print and by the colour-blind
+DASHES = ("-", "--", ":", "-.")  # of the first six curves, of the next six, ...
 
 
 def line_plot(
@@ -43,7 +44,8 @@ def line_plot(
         if len(x) != len(y):
             raise ValueError(f"Curve {label!r} has {len(x)} x values but {len(y)} y values.")
         marker = "o" if len(x) == 1 else None
-        axes.plot(x, y, label=label, color=COLOURS[i % len(COLOURS)], linewidth=1.6, marker=marker)
+        style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
+        axes.plot(x, y, label=label, linewidth=1.6, marker=marker, **style)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_title(title, loc="left", fontsize=12)

@@ -173,7 +173,7 @@ def _figure(findings: Findings) -> "Figure":
 
 
 def _picture(findings: Findings) -> Mapping[str, bytes]:
-    """The figure of the first seed's traversals for the strong baseline, as a PNG, for comparison."""
+    """The first seed's traversals for each arm as a PNG, for comparison."""
     import io
 
     import matplotlib.image

@@ -19,6 +19,19 @@ def test_draws_what_it_is_given(tmp_path):
     assert (np.abs(two[..., :3] - orange) < 0.02).all(axis=-1).any()
 
 
+def test_a_seventh_curve_is_told_from_the_first(tmp_path):
+    """Both are blue; the seventh has gaps."""
+    x = np.arange(10)
+    blue = np.array([0x1F, 0x5A, 0x99]) / 255
+    widths = []
+    for shown in (0, 6):  # the others are out of sight
+        curves = {str(i): (x, np.full(10, 1.0 if i == shown else np.nan)) for i in range(7)}
+        core.line_plot(tmp_path / "a.png", curves, "x", "y", "title")
+        drawn = (np.abs(matplotlib.image.imread(tmp_path / "a.png")[..., :3] - blue) < 0.02).all(axis=-1)
+        widths.append(drawn[:, 200:].any(axis=0).sum())
+    assert widths[0] > 800 and 0.4 * widths[0] < widths[1] < 0.9 * widths[0]
+
+
 def test_curves_must_match(tmp_path):
     with pytest.raises(ValueError, match="'a' has 2 x values but 3 y values"):
         core.line_plot(tmp_path / "a.png", {"a": ([1, 2], [1, 2, 3])}, "", "", "")

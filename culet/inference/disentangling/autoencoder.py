@@ -14,10 +14,18 @@ HALVINGS = 3
 """Each convolution halves the image."""
 
 
+def check_shape(shape: tuple[int, int, int]) -> None:
+    """Raises ValueError for images (height, width, channels) that the network cannot take."""
+    height, width, channels = shape
+    if height % 2**HALVINGS or width % 2**HALVINGS or min(height, width) < 16 or channels < 1:
+        raise ValueError(f"images of {height} x {width}: height and width must be multiples of 8, at least 16")
+
+
 class AutoEncoder(eqx.Module):
     """Convolutions (4 x 4, stride 2) and one hidden layer to mean and log-variance, and the same way back.
 
-    The network of Burgess and others (2018, appendix A), with three halvings instead of four.
+    In the manner of Burgess and others (2018, appendix A), but smaller: three halvings instead of four, fewer channels,
+    one hidden layer instead of two.
     """
 
     convolutions: list[Halving]
@@ -36,8 +44,7 @@ class AutoEncoder(eqx.Module):
         Raises ValueError for a height or width that is not a multiple of 8, at least 16.
         """
         height, breadth, channels = shape
-        if height % 2**HALVINGS or breadth % 2**HALVINGS or min(height, breadth) < 16 or channels < 1:
-            raise ValueError(f"images of {height} x {breadth}: height and width must be multiples of 8, at least 16")
+        check_shape(shape)
         keys = jax.random.split(key, 2 * HALVINGS + 4)
         self.corner = (height // 2**HALVINGS, breadth // 2**HALVINGS, 2 * width)
         flat = self.corner[0] * self.corner[1] * self.corner[2]

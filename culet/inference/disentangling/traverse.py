@@ -35,20 +35,21 @@ def traversals(
     return jax.nn.sigmoid(jax.vmap(jax.vmap(model.decode))(codes))
 
 
-def traversal_picture(model: AutoEncoder, images: Float[np.ndarray, "N H W C"], title: str) -> "Figure":
+def traversal_picture(
+    model: AutoEncoder, image: Float[np.ndarray, "H W C"], divergence: Float[np.ndarray, "Z"], title: str
+) -> "Figure":
     """A row for each latent, the one that tells most first, moved from -2 to 2 standard deviations of the prior.
 
-    The start is the first image, at the left of each row; the KL of each latent, over all `images`, stands beside it.
+    The start is the `image`, at the left of each row; the `divergence` of each latent (nats) stands beside it.
     """
     from matplotlib.figure import Figure
 
-    divergence = np.asarray(encode(model, jnp.asarray(images))[1])
     values = np.linspace(-2, 2, 9, dtype=np.float32)
-    moved = np.asarray(traversals(model, jnp.asarray(images[0]), jnp.asarray(values)))
+    moved = np.asarray(traversals(model, jnp.asarray(image), jnp.asarray(values)))
     figure = Figure(figsize=(8, 0.75 * len(moved) + 0.6), dpi=130, layout="constrained")
     rows: Any = figure.subplots(len(moved), 1, squeeze=False)[:, 0]
     for axes, z in zip(rows, np.argsort(-divergence), strict=True):
-        strip = np.concatenate([images[:1], moved[z]])
+        strip = np.concatenate([image[None], moved[z]])
         strip = np.pad(strip, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5)
         picture = np.concatenate(list(strip), axis=1)
         axes.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)), vmin=0, vmax=1, aspect="auto")

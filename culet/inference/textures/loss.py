@@ -42,7 +42,7 @@ class TextureLoss(eqx.Module):
         """The terms before weighting, each a mean over the widths; 0 for those of weight 0.
 
         `gram` and `rhythm` are squared distances as shares of the source's squares, `diversity` is the greatest
-        similarity of activations over all shifts in time, as a smooth maximum.
+        similarity of activations over all shifts in time, as a smooth maximum: at most log(T) / SHARPNESS above it.
         """
         activations = self.features(spectrogram)
         pairs = list(zip(activations, self.source, strict=True))

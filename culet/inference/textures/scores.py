@@ -31,7 +31,8 @@ def _beat(spectrogram: Float[Array, "T F"], lag: int) -> Array:
 def likeness(source: Float[np.ndarray, "S F"], new: Float[np.ndarray, "T F"]) -> float:
     """The greatest correlation of the two spectrograms over all shifts in time, their mean spectra taken off.
 
-    1 is a copy that begins elsewhere; two independent sounds have little.
+    Of as many frames, 1 is a copy that begins elsewhere, and two independent sounds have little. Of unequal lengths the
+    shorter is followed by silence: S frames within T that are a copy give about sqrt(S / T).
     """
     return float(similarity(jnp.asarray(source), jnp.asarray(new)).max())
 

@@ -31,5 +31,7 @@ class TextureSettings:
         for name in ("iterations", "filters", "widths", "phase_iterations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be at least 0")
         if self.rate < 1000 or self.window < 16 or self.window % 4:
             raise ValueError(f"a rate of {self.rate} Hz with windows of {self.window}: at least 1000, and 16 in fours")

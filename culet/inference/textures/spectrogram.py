@@ -6,6 +6,8 @@ Axis letters: N samples, T frames, F frequencies.
 import numpy as np
 import scipy.signal
 from jaxtyping import Float
+from rich.console import Console
+from rich.progress import track
 
 FLOOR = 1e-3
 """Magnitudes are measured in units of this share of the loudest one, so that silence is 0 and not minus infinity."""
@@ -39,7 +41,14 @@ def frames_of(samples: int, window: int) -> int:
 
 
 def sound(
-    spectrogram: Float[np.ndarray, "T F"], unit: float, window: int, samples: int, iterations: int, seed: int
+    spectrogram: Float[np.ndarray, "T F"],
+    unit: float,
+    window: int,
+    samples: int,
+    iterations: int,
+    seed: int,
+    *,
+    progress: bool = False,
 ) -> Float[np.ndarray, "N"]:
     """A sound of `samples` samples whose `log_magnitude` is close to `spectrogram`, from random phases.
 
@@ -50,7 +59,7 @@ def sound(
     magnitudes = unit * np.expm1(np.maximum(spectrogram, 0).T.astype(np.float64))
     phases = np.exp(2j * np.pi * np.random.default_rng(seed).random(magnitudes.shape))
     before = np.zeros_like(phases)
-    for _ in range(iterations):
+    for _ in track(range(iterations), "phase", console=Console(stderr=True), disable=not progress):
         consistent = transform.stft(transform.istft(magnitudes * phases, k1=samples))
         ahead = consistent + 0.99 * (consistent - before)
         before = consistent

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
+from culet.core.interrupt import Interrupted, Interrupts
 from culet.core.progress import Progress
 from culet.inference.textures.features import RandomFeatures
 from culet.inference.textures.loss import TextureLoss, Weights
@@ -48,29 +49,34 @@ def synthesise_texture(
     statistics of random networks agree with those of the source (`TextureLoss`; 1806.08002, section 2); the phase is
     Griffin and Lim's. The networks see spectrograms less the source's mean spectrum, over its standard deviation.
 
-    Raises ValueError for a sound that is too short, silent or not finite, and for `seconds` too few for a texture.
+    Raises ValueError for a sound that is too short, silent or not finite, and for `seconds` too few for a texture;
+    `culet.core.Interrupted` after SIGTERM or SIGINT, once the step under way is done.
     """
     settings = settings or TextureSettings()
     window = settings.window
     source, unit = log_magnitude(samples, window)
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds}; it must be above 0 and finite")
     count = len(samples) if seconds is None else round(seconds * settings.rate)
     first_lag = round(RHYTHM_SECONDS * settings.rate / (window // 4))
     shortest = min(count, len(samples))
-    if frames_of(shortest, window) // 2 <= first_lag:
+    if shortest < 4 * window or frames_of(shortest, window) // 2 <= first_lag:
+        least = max(3 * RHYTHM_SECONDS, 4 * window / settings.rate)
         raise ValueError(
             f"{shortest / settings.rate:.2f} s of sound are too few for a texture; "
-            f"use at least {3 * RHYTHM_SECONDS:.1f} s, for source and result"
+            f"use at least {least:.1f} s, for source and result"
         )
-    filter_key, start_key = jax.random.split(jax.random.key(settings.seed))
-    sizes = (source.shape[1], settings.filters, settings.widths)
-    features = eqx.filter_jit(RandomFeatures)(*sizes, key=filter_key)
-    mean, scale = source.mean(axis=0, keepdims=True), source.std()
-    weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
-    loss = TextureLoss(features, features(jnp.asarray((source - mean) / scale)), weights, first_lag)
-    start = jax.random.normal(start_key, (frames_of(count, window), source.shape[1]))
-    found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress)
+    with Interrupts() as interrupts:  # what a signal raises amid a computation of JAX can bring the process down
+        filter_key, start_key = jax.random.split(jax.random.key(settings.seed))
+        sizes = (source.shape[1], settings.filters, settings.widths)
+        features = eqx.filter_jit(RandomFeatures)(*sizes, key=filter_key)
+        mean, scale = source.mean(axis=0, keepdims=True), source.std()
+        weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
+        loss = TextureLoss(features, features(jnp.asarray((source - mean) / scale)), weights, first_lag)
+        start = jax.random.normal(start_key, (frames_of(count, window), source.shape[1]))
+        found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress, interrupts)
     target = found * scale + mean
-    new = sound(target, unit, window, count, settings.phase_iterations, settings.seed)
+    new = sound(target, unit, window, count, settings.phase_iterations, settings.seed, progress=progress)
     terms = {name: float(value) for name, value in _terms(loss, jnp.asarray(found))._asdict().items()}
     return Texture(new, in_units(new, unit, window), source, terms, iterations)
 
@@ -85,11 +91,15 @@ def _value_and_gradient(loss: TextureLoss, spectrogram: Any) -> Any:
     return jax.value_and_grad(loss)(spectrogram)
 
 
-def _minimise(loss: TextureLoss, start: np.ndarray, iterations: int, progress: bool) -> tuple[np.ndarray, int]:
+def _minimise(
+    loss: TextureLoss, start: np.ndarray, iterations: int, progress: bool, interrupts: Interrupts
+) -> tuple[np.ndarray, int]:
     """L-BFGS: the algebra in float64, in which it does not stall, the loss in float32."""
     done = 0
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        if interrupts.requested:
+            raise Interrupted(done, None)
         value, gradient = _value_and_gradient(loss, jnp.asarray(flat.reshape(start.shape), jnp.float32))
         return float(value), np.asarray(gradient, np.float64).ravel()
 

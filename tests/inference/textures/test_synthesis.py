@@ -1,6 +1,7 @@
 """Spectrograms against numpy's FFT; the loss's terms; a small synthesis."""
 
 import dataclasses
+import signal
 
 import equinox as eqx
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.inference.textures import TextureSettings, spectrogram_picture, synthesise_texture
+from culet.core import Interrupted
+from culet.inference.textures import TextureSettings, spectrogram_picture, synthesis, synthesise_texture
 from culet.inference.textures.features import RandomFeatures
 from culet.inference.textures.loss import TextureLoss, Weights
 from culet.inference.textures.scores import beat_error, gram_distance, likeness
@@ -63,6 +65,32 @@ def test_terms_vanish_on_the_source_itself(getkey):
     found = measure(off, back)
     assert float(found.rhythm) == float(found.diversity) == 0
     np.testing.assert_allclose(eqx.filter_jit(off)(back), 2 * measure(loss, back).gram, rtol=1e-5)
+
+
+def test_terms_are_those_of_numpy(getkey):
+    """Rhythm counts lags from the first one to half of the shorter sound, diversity all shifts and widths at once."""
+    features = RandomFeatures(5, 3, 2, key=getkey())
+    new, source = (jax.random.normal(getkey(), (frames, 5)) for frames in (22, 30))
+    loss = TextureLoss(features, features(source), Weights(*[jnp.float32(1)] * 3), first_lag=4)
+    found = eqx.filter_jit(lambda x: loss.terms(x))(new)
+    ones, others = ([np.asarray(part, np.float64) for part in features(one)] for one in (new, source))
+
+    def distance(statistic):
+        pairs = [(statistic(a), statistic(b)) for a, b in zip(ones, others, strict=True)]
+        return np.mean([np.sum((a - b) ** 2) / np.sum(b**2) for a, b in pairs])
+
+    def lagged(a):
+        a = a - a.mean(axis=0)
+        return np.array([np.mean(a[lag:] * a[: len(a) - lag], axis=0) for lag in range(4, 11)])
+
+    def cosines(a, b):
+        a, b = np.pad(a - a.mean(axis=0), ((0, 8), (0, 0))), b - b.mean(axis=0)
+        return [np.sum(np.roll(a, s, axis=0) * b) / np.linalg.norm(a) / np.linalg.norm(b) for s in range(30)]
+
+    np.testing.assert_allclose(found.gram, distance(lambda a: a.T @ a / len(a)), rtol=1e-4)
+    np.testing.assert_allclose(found.rhythm, distance(lagged), rtol=1e-4)
+    by_shift = np.mean([cosines(a, b) for a, b in zip(ones, others, strict=True)], axis=0)
+    np.testing.assert_allclose(found.diversity, np.log(np.sum(np.exp(50 * by_shift))) / 50, rtol=1e-4)
 
 
 def test_gradient_is_that_of_differences(getkey):
@@ -140,7 +168,34 @@ def test_sounds_that_are_no_texture(samples, message):
         synthesise_texture(samples, SMALL, progress=False)
 
 
-@pytest.mark.parametrize("bad", [{"gram": -1.0}, {"gram": 0.0, "rhythm": 0.0}, {"window": 30}, {"filters": 0}])
+@pytest.mark.parametrize(
+    ("seconds", "message"), [(-1.0, "above 0"), (float("inf"), "finite"), (0.01, "at least 0.6 s")]
+)
+def test_lengths_that_are_no_texture(seconds, message):
+    with pytest.raises(ValueError, match=message):
+        synthesise_texture(SOURCE, SMALL, seconds=seconds, progress=False)
+
+
+@pytest.mark.parametrize("when", ["RandomFeatures", "_value_and_gradient"])
+def test_a_signal_stops_it_between_two_steps(when, monkeypatch):
+    """In the midst of a computation it could bring the process down; the handler of before is set back."""
+    work = getattr(synthesis, when)
+
+    def interrupted(*given, **named):
+        signal.raise_signal(signal.SIGINT)
+        return work(*given, **named)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(synthesis, when, interrupted)
+    short = dataclasses.replace(SMALL, iterations=2, phase_iterations=1)
+    with pytest.raises(Interrupted, match="nothing was saved"):
+        synthesise_texture(SOURCE, short, seconds=1.0, progress=False)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    "bad", [{"seed": -1}, {"gram": -1.0}, {"gram": 0.0, "rhythm": 0.0}, {"window": 30}, {"filters": 0}]
+)
 def test_bad_settings(bad):
     with pytest.raises(ValueError):
         TextureSettings(**bad)

@@ -38,6 +38,17 @@ def test_reads_what_the_format_says(content, tmp_path):
     np.testing.assert_allclose(samples, [-1, 0, 0.5], atol=1e-6)
 
 
+def test_reads_past_other_chunks_and_from_pipes(tmp_path):
+    """A chunk of odd size is followed by a byte of padding; a writer to a pipe cannot know the size."""
+    content = wav(1, 16, struct.pack("<3h", -32768, 0, 16384))
+    other = b"LIST" + struct.pack("<I", 5) + b"words" + b"\x00"
+    longer = struct.pack("<I", len(content) + len(other) - 8)
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + longer + content[8:36] + other + content[36:] + b"tail")
+    (tmp_path / "b.wav").write_bytes(content[:40] + b"\xff" * 4 + content[44:])
+    for name in ("a.wav", "b.wav"):
+        np.testing.assert_allclose(read_wav(tmp_path / name)[0], [-1, 0, 0.5], atol=1e-6)
+
+
 def test_resamples_a_tone(tmp_path):
     time = np.arange(8000) / 8000
     scipy.io.wavfile.write(tmp_path / "a.wav", 8000, np.sin(2 * np.pi * 440 * time).astype(np.float32))
@@ -66,8 +77,27 @@ def test_writes_what_others_read(tmp_path):
         (wav(1, 16, b""), "no samples"),
         (wav(3, 32, struct.pack("<3f", 0, float("nan"), 0)), "not finite; 1 is"),
         (wav(1, 16, b"\x00\x00", channels=0), "not a|no samples"),
+        (wav(1, 16, bytes(100))[:36], "no chunk of sound|end of file"),
+        (wav(1, 16, bytes(100))[:-40], "cut short: 40 bytes"),
+        (wav(1, 24, bytes(99))[:-40], "cut short: 40 bytes"),
+        (wav(1, 16, bytes(200), channels=2)[:-4], "cut short: 4 bytes"),
+        (wav(1, 16, bytes(100), rate=1), "rate of 1 Hz"),
+        (wav(1, 16, bytes(100), rate=2**31 - 1), "rate of 2147483647 Hz"),
     ],
-    ids=["empty file", "ogg", "cut short", "no samples", "nan", "no channels"],
+    ids=[
+        "empty file",
+        "ogg",
+        "header cut",
+        "no samples",
+        "nan",
+        "no channels",
+        "no sound",
+        "cut",
+        "24 cut",
+        "stereo cut",
+        "slow",
+        "fast",
+    ],
 )
 def test_bad_files(content, message, tmp_path):
     (tmp_path / "bad.wav").write_bytes(content)
