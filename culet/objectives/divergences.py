@@ -23,8 +23,8 @@ def jensen_shannon(heads: tuple[Head, Head], teacher_share: float, temperature: 
 
     b is `teacher_share`, and the softmaxes are at a temperature. `size` is the entries per chunk.
     """
-    student, teacher = jax.lax.stop_gradient(over_vocabulary(_LogSums(temperature), heads, size))
-    return over_vocabulary(_JensenShannon(student, teacher, teacher_share, temperature), heads, size)
+    log_sums: tuple[Array, Array] = jax.lax.stop_gradient(over_vocabulary(_LogSums(temperature), heads, size))
+    return over_vocabulary(_JensenShannon(log_sums[0], log_sums[1], teacher_share, temperature), heads, size)
 
 
 class _ReverseKL(Rule):
