@@ -121,14 +121,16 @@ def loop(chosen, values, mask, terminal, discount, positions):
 def test_rewards_of_packed_and_cut_texts():
     rng = np.random.default_rng(1)
     positions = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 3])
-    mask = np.array([0, 1, 1, 1, 1, 1, 0, 1, 1, 0], bool)  # the second text has no prompt, and is cut off
+    mask = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 0], bool)  # no prompts but the first, and the second is cut off
     terminal = np.isin(np.arange(10), [2, 8])
     chosen, values = (np.where(mask, rng.normal(size=10), np.nan).astype(np.float32) for _ in range(2))
     reward = jax.jit(lambda *rows: recovered_reward(*rows, discount=0.8, positions=jnp.asarray(positions)))
     found = reward(chosen, values, mask, terminal)
     assert_close(found, loop(chosen, values, mask, terminal, 0.8, positions))
-    assert (np.flatnonzero(found) == [1, 2, 3, 4, 7, 8]).all()
+    assert (np.flatnonzero(found) == [1, 2, 3, 4, 6, 7, 8]).all()
     assert_close(reward(chosen, values, mask, terminal & False)[7:], [found[7], 0, 0])
+    middle = jnp.array([False, True, False])  # what stands behind an end is nobody's future, positions or not
+    assert_close(recovered_reward(*scores(ROWS), MASK, middle, discount=0.8)[1], 0.5)
 
 
 def test_the_constant_of_the_logits_matters_and_likelihood_does_not_see_it():
