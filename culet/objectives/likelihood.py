@@ -35,6 +35,17 @@ class _LogProbability(Rule):
         return weights[:, None] * (is_target.astype(probabilities.dtype) - probabilities)
 
 
+class _AndLogSum(_LogProbability):
+    """The log-probability of one target per token, and the log-sum of all logits."""
+
+    def values(self, statistics):
+        return super().values(statistics), statistics[0].value()
+
+    def slope(self, statistics, logits, chunk, weights):
+        probabilities = jnp.exp(logits[0] - statistics[0].value()[:, None])
+        return super().slope(statistics, logits, chunk, weights[0]) + weights[1][:, None] * probabilities
+
+
 def token_log_probabilities(
     hidden: Float[Array, "*B D"],
     embedding: Float[Array, "V D"],
@@ -56,6 +67,27 @@ def token_log_probabilities(
     head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
     values: Array = over_vocabulary(_LogProbability(targets.ravel()), (head,), size)
     return values.reshape(targets.shape)
+
+
+def soft_values(
+    hidden: Float[Array, "*B D"],
+    embedding: Float[Array, "V D"],
+    targets: Int[Array, "*B"],
+    *,
+    cap: float | None = None,
+    chunk: int | None = None,
+) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
+    """`token_log_probabilities`, to the bit, and the log-sum-exp of the logits that each target was chosen from.
+
+    Where logits are read as action values, that is the soft value of the state (see `inverse_q_learning`).
+
+    Raises:
+        ValueError: `chunk` is less than 1.
+    """
+    size = chunk_size(targets.size, embedding.shape[0], chunk)
+    head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
+    both: tuple[Array, Array] = over_vocabulary(_AndLogSum(targets.ravel()), (head,), size)
+    return both[0].reshape(targets.shape), both[1].reshape(targets.shape)
 
 
 def cross_entropy(

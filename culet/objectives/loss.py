@@ -23,8 +23,11 @@ class Loss(NamedTuple):
 Objective = Callable[[Any, Any, Key[Array, ""]], Loss]
 """What a training step calls: `objective(model, batch, key)`."""
 
+Scalar = float | Float[Array, ""]
+"""A hyper-parameter: a number, or an array so that a sweep over it is one `vmap`."""
 
-def mixture(parts: Sequence[tuple[float, Loss]]) -> Loss:
+
+def mixture(parts: Sequence[tuple[Scalar, Loss]]) -> Loss:
     """The sum of `coefficient * loss`, for losses of the same tokens with the same weights.
 
     The weight is that of the first part, for it is the same in all. Metrics of all parts are kept.

@@ -25,6 +25,14 @@ def full_teacher(student, batch, chunk):
     )  # fmt: skip
 
 
+def mixed_teacher(student, batch, chunk):
+    hidden, embedding = student
+    return distillation(
+        hidden, embedding, batch["teacher"], embedding[:, ::-1], batch["weights"],
+        divergence="jensen_shannon", mixing=0.3, temperature=2.0, teacher_cap=4.0, chunk=chunk,
+    )  # fmt: skip
+
+
 def stored_teacher(student, batch, chunk):
     hidden, embedding = student
     return top_k_distillation(
@@ -33,7 +41,7 @@ def stored_teacher(student, batch, chunk):
     )  # fmt: skip
 
 
-LOSSES = [next_token, full_teacher, stored_teacher]
+LOSSES = [next_token, full_teacher, mixed_teacher, stored_teacher]
 V, D, B, T, K = 23, 4, 4, 6, 3
 
 
@@ -135,7 +143,9 @@ def test_logits_are_never_all_in_memory(loss, backward):
         return memory.temp_size_in_bytes
 
     logits, embedding = tokens * vocabulary * 4, vocabulary * width * 4
-    copies = 1 if loss is full_teacher else 0  # this test makes the teacher's embedding by reversing the student's
+    copies = (
+        1 if loss in (full_teacher, mixed_teacher) else 0
+    )  # this test makes the teacher's embedding by reversing the student's
     assert temporary(4096) < copies * embedding + logits / 8
     assert temporary(vocabulary) > logits  # the measurement sees them when they are there
 

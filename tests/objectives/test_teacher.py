@@ -1,3 +1,4 @@
+import inspect
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ def events(p, q, k):
 
 @partial(jax.jit, static_argnums=(1, 2))
 def full(arrays: Any, temperature=1.0, chunk=None):
-    caps = {"student_cap": STUDENT_CAP, "teacher_cap": TEACHER_CAP}
+    caps: Any = {"student_cap": STUDENT_CAP, "teacher_cap": TEACHER_CAP}
     student, embedding, teacher, teacher_embedding, weights = arrays
     return distillation(
         student, embedding, teacher, teacher_embedding, weights, temperature=temperature, chunk=chunk, **caps
@@ -199,6 +200,10 @@ def test_bad_arguments_are_refused():
         distillation(student, embedding, teacher, teacher_embedding[1:], weights)
     with pytest.raises(ValueError, match="temperature is 0"):
         distillation(student, embedding, teacher, teacher_embedding, weights, temperature=0.0)
+    with pytest.raises(ValueError, match="mixing is 1"):
+        distillation(student, embedding, teacher, teacher_embedding, weights, divergence="jensen_shannon", mixing=1.0)
+    with pytest.raises(ValueError, match="divergence is 'jsd'; it is one of 'forward_kl'"):
+        inspect.unwrap(distillation)(student, embedding, teacher, teacher_embedding, weights, divergence="jsd")
     for k in (0, V + 1):
         with pytest.raises(ValueError, match=f"k is {k}"):
             top_k_targets(jnp.zeros((T, V)), k)

@@ -1,13 +1,15 @@
 """Distillation from a teacher: its whole distribution, or its k likeliest tokens as stored beforehand.
 
-Both losses are the cross-entropy from teacher to student, whose gradient is that of the forward divergence
-KL(teacher || student), times temperature², which keeps gradients of one size at every temperature (Hinton, Vinyals
-and Dean 2015, 1503.02531, section 2). Both report that divergence, at the temperature and without the factor, as
-`forward_kl`, in nats.
+Unless another divergence is asked for, losses are the cross-entropy from teacher to student, whose gradient is that of
+the forward divergence KL(teacher || student), times temperature², which keeps gradients of one size at every
+temperature (Hinton, Vinyals and Dean 2015, 1503.02531, section 2). Each reports its divergence, at the temperature and
+without the factor, by name and in nats.
 
 Axis letters: T tokens, V vocabulary (U the teacher's, of the same size), D width of the student, E of the teacher,
 K stored tokens, B any leading axes (a batch is just more tokens).
 """
+
+from typing import Literal, get_args
 
 import equinox as eqx
 import jax
@@ -15,9 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from culet.objectives.divergences import jensen_shannon, reverse_kl
 from culet.objectives.likelihood import weighted_sum
 from culet.objectives.loss import Loss
 from culet.objectives.vocabulary import Head, LogSum, Rule, chunk_size, over_vocabulary
+
+Divergence = Literal["forward_kl", "reverse_kl", "jensen_shannon"]
 
 
 class _FullTeacher(Rule):
@@ -115,20 +120,28 @@ def distillation(
     teacher_embedding: Float[Array, "U E"],
     weights: Float[Array, "*B"],
     *,
+    divergence: Divergence = "forward_kl",
+    mixing: float = 0.5,
     temperature: float = 1.0,
     student_cap: float | None = None,
     teacher_cap: float | None = None,
     chunk: int | None = None,
 ) -> Loss:
-    """Temperature² times the cross-entropy from the teacher's whole distribution to the student's.
+    """Temperature² times the cross-entropy from the teacher's whole distribution to the student's, or a divergence.
 
     Logits are `cap * tanh(hidden @ embedding.T / cap)`, of both models in chunks of the vocabulary as in
     `token_log_probabilities`; the softmaxes divide them by `temperature`. No gradient goes to the teacher. The mean
     loss has its least value where the two agree, and there it is temperature² times the teacher's entropy, not 0.
-    Metrics: `distillation`, the loss, and `forward_kl`.
+
+    In place of the cross-entropy, `divergence` names what else the student may minimise, P being the teacher and S
+    the student (generalised knowledge distillation, 2306.13649, on texts of the data or of the student itself):
+    `"reverse_kl"`, KL(S || P), or `"jensen_shannon"`, b KL(P || M) + (1 - b) KL(S || M) with M = b P + (1 - b) S and
+    b = `mixing`. The latter over b tends to KL(P || S) for small b, and over 1 - b to KL(S || P) for b near 1. These
+    are 0 where the two agree. Metrics: `distillation`, the loss, and the divergence by its name.
 
     Raises:
-        ValueError: the vocabularies differ in size, the temperature is not positive, or `chunk` is less than 1.
+        ValueError: the vocabularies differ in size, the divergence is unknown, `mixing` is not between 0 and 1, the
+            temperature is not positive, or `chunk` is less than 1.
     """
     if student_embedding.shape[0] != teacher_embedding.shape[0]:
         raise ValueError(
@@ -136,12 +149,16 @@ def distillation(
             "distillation needs one vocabulary for both"
         )
     _check_temperature(temperature)
+    if divergence not in get_args(Divergence):
+        raise ValueError(f"divergence is {divergence!r}; it is one of {', '.join(map(repr, get_args(Divergence)))}")
+    if not 0 < mixing < 1:
+        raise ValueError(f"mixing is {mixing}; it is the teacher's share of the mixture, between 0 and 1")
     # Two sets of logits are in memory at once.
     size = chunk_size(2 * weights.size, student_embedding.shape[0], chunk)
     student = Head(student_hidden.reshape(-1, student_hidden.shape[-1]), student_embedding, student_cap)
     teacher = Head(teacher_hidden.reshape(-1, teacher_hidden.shape[-1]), teacher_embedding, teacher_cap)
     heads = (student, jax.lax.stop_gradient(teacher))
-    return _loss(over_vocabulary(_FullTeacher(temperature), heads, size), weights, temperature)
+    return _loss(_compare(heads, divergence, mixing, temperature, size), divergence, weights, temperature)
 
 
 def top_k_targets(
@@ -193,13 +210,26 @@ def top_k_distillation(
     if k == embedding.shape[0]:
         rest = jnp.zeros_like(rest)  # what is left is rounding, and no other token could take it
     rule = _StoredTeacher(ids.reshape(-1, k), jnp.concatenate([stored, jnp.log(rest)], axis=1), temperature)
-    return _loss(over_vocabulary(rule, (head,), size), weights, temperature)
+    return _loss(over_vocabulary(rule, (head,), size), "forward_kl", weights, temperature)
 
 
-def _loss(values: tuple[Array, Array], weights: Array, temperature: float) -> Loss:
-    cross_entropy, forward_kl = (weighted_sum(weights.ravel(), value) for value in values)
-    total = temperature**2 * cross_entropy
-    return Loss(total, weights.sum(), {"distillation": total, "forward_kl": jax.lax.stop_gradient(forward_kl)})
+def _compare(
+    heads: tuple[Head, Head], divergence: Divergence, mixing: float, temperature: float, size: int
+) -> tuple[Array, Array]:
+    """What to minimise and the divergence to report, both `[T]`."""
+    if divergence == "forward_kl":
+        return over_vocabulary(_FullTeacher(temperature), heads, size)
+    if divergence == "reverse_kl":
+        value = reverse_kl(heads, temperature, size)
+    else:
+        value = jensen_shannon(heads, mixing, temperature, size)
+    return value, value
+
+
+def _loss(values: tuple[Array, Array], divergence: Divergence, weights: Array, temperature: float) -> Loss:
+    objective, value = (weighted_sum(weights.ravel(), value) for value in values)
+    total = temperature**2 * objective
+    return Loss(total, weights.sum(), {"distillation": total, divergence: jax.lax.stop_gradient(value)})
 
 
 def _check_temperature(temperature: float) -> None:
