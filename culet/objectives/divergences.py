@@ -61,7 +61,7 @@ class _ReverseKL(Rule):
 
 
 class _LogSums(Rule):
-    """The log-sums of student and teacher at a temperature, not to be differentiated: the first of two passes."""
+    """The log-sums of student and teacher at a temperature: the first of two passes."""
 
     temperature: float = eqx.field(static=True)
 
@@ -75,7 +75,9 @@ class _LogSums(Rule):
         return tuple(log_sum.value() for log_sum in statistics)
 
     def slope(self, statistics, logits, chunk, weights):
-        raise NotImplementedError("the log-sums of the first pass are constants in the second")
+        return (weights[0] / self.temperature)[:, None] * jnp.exp(
+            logits[0] / self.temperature - statistics[0].value()[:, None]
+        )
 
 
 class _JensenShannon(Rule):

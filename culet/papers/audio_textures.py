@@ -94,31 +94,39 @@ def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: i
 
 
 def _figure(findings: Findings) -> "Figure":
-    """The spectrograms of the first seed: a column for each source, a row for each arm."""
+    """The spectrograms of the first seed: a column for each source, which stands on top, and a row for each arm."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 1.7 * len(findings) + 0.4), dpi=110, layout="constrained")
-    grid: Any = figure.subplots(len(findings), len(SOURCES), squeeze=False, sharex=True, sharey=True)
-    for row, (arm, found) in zip(grid, findings.items(), strict=True):
-        for axes, name in zip(row, SOURCES, strict=True):
-            one = found[f"{name}_spectrogram"][0]
+    from culet.inference.textures.spectrogram import log_magnitude
+
+    scale = _scale(findings)
+    figure = Figure(figsize=(11, 1.5 * len(findings) + 1.9), dpi=80, layout="constrained")
+    grid: Any = figure.subplots(len(findings) + 1, len(SOURCES), squeeze=False, sharex=True, sharey=True)
+    for column, name in zip(grid.T, SOURCES, strict=True):
+        shown = {"the source": log_magnitude(_source(name, scale, 0), WINDOW)[0]}
+        for arm, found in findings.items():
+            scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
+            shown[f"{arm}: {scores}"] = found[f"{name}_spectrogram"][0]
+        for axes, (label, one) in zip(column, shown.items(), strict=True):
             extent = (0, len(one) * (WINDOW // 4) / RATE, 0, RATE / 2000)
             axes.imshow(one.T, origin="lower", aspect="auto", cmap="magma", extent=extent, vmin=0)
-            scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
-            axes.set_title(f"{name}, {arm}: {scores}", loc="left", fontsize=9)
+            axes.set_title(f"{name}, {label}", loc="left", fontsize=9)
+    for row in grid:
         row[0].set_ylabel("kHz")
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
     return figure
 
 
+def _scale(findings: Findings) -> Scale:
+    return "laptop" if findings[GRAM]["clicks_sound"].shape[1] == round(SECONDS["laptop"] * RATE) else "smoke"
+
+
 def _sounds(findings: Findings) -> Mapping[str, bytes]:
     """The first seed's sounds as WAV files, the sources among them."""
     from culet.inference.textures.wav import wav_bytes
 
-    count = findings[GRAM]["clicks_sound"].shape[1]
-    scale: Scale = "laptop" if count == round(SECONDS["laptop"] * RATE) else "smoke"
-    files = {f"{name}_source.wav": wav_bytes(_source(name, scale, 0), RATE) for name in SOURCES}
+    files = {f"{name}_source.wav": wav_bytes(_source(name, _scale(findings), 0), RATE) for name in SOURCES}
     for arm in (GRAM, RHYTHM, DIVERSITY, ALL):
         for name in SOURCES:
             label = arm.removeprefix("+ ").replace(" ", "_")

@@ -10,6 +10,8 @@ import pytest
 from jax.test_util import check_grads
 
 from culet.objectives import distillation
+from culet.objectives.divergences import _LogSums
+from culet.objectives.vocabulary import Head, over_vocabulary
 
 T, V, D, E = 6, 29, 5, 7
 STUDENT_CAP, TEACHER_CAP = 2.0, 3.0
@@ -52,6 +54,22 @@ def test_divergences_by_hand():
     np.testing.assert_allclose([loss.total for loss in mixed[:3]], [0.0133548, 0.0357699, 0.0126709], atol=1e-7)
     np.testing.assert_allclose([mixed[3].total * 1e3, mixed[4].total * 1e3], [0.150307, 0.140638], rtol=2e-3)
     np.testing.assert_allclose(mixed[0].metrics["jensen_shannon"], mixed[0].total)
+
+
+def test_the_log_sums_of_the_first_pass_have_the_students_gradient():
+    hidden, embedding, other, others, _ = make()
+
+    def total(hidden, embedding):
+        heads = Head(hidden, embedding, STUDENT_CAP), jax.lax.stop_gradient(Head(other, others, TEACHER_CAP))
+        sums: Any = over_vocabulary(_LogSums(2.5), heads, 8)
+        return sums[0].sum()
+
+    def plain(hidden, embedding):
+        logits = STUDENT_CAP * jnp.tanh(hidden @ embedding.T / STUDENT_CAP)
+        return jax.nn.logsumexp(logits / 2.5, axis=-1).sum()
+
+    found, expected = (jax.jit(jax.value_and_grad(f, (0, 1)))(hidden, embedding) for f in (total, plain))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), found, expected)
 
 
 OTHERS = [("reverse_kl", 0.5), ("jensen_shannon", 0.2)]

@@ -134,7 +134,9 @@ def test_rewards_of_packed_and_cut_texts():
 
 
 def test_the_constant_of_the_logits_matters_and_likelihood_does_not_see_it():
-    loss = lambda rows: inverse_q_learning(*scores(rows), MASK, END, strength=1.0, discount=0.9, per="token")  # noqa: E731
+    def loss(rows):
+        return inverse_q_learning(*scores(rows), MASK, END, strength=1.0, discount=0.9, per="token")
+
     plain, raised = loss(ROWS), loss(ROWS + 2.0)
     assert_close(plain.metrics["cross_entropy"], raised.metrics["cross_entropy"])
     reward = recovered_reward(*scores(ROWS), MASK, END, discount=0.9) + jnp.array([0.2, 0.2, 2.0])
@@ -165,7 +167,9 @@ def test_discriminator_learns_the_log_ratio():
 
 
 def test_discriminator_is_silent_without_weight():
-    loss = lambda z: discriminator(z, jnp.array([True, False]), jnp.array([2.0, 0.0])).total  # noqa: E731
+    def loss(z):
+        return discriminator(z, jnp.array([True, False]), jnp.array([2.0, 0.0])).total
+
     value, slope = jax.value_and_grad(loss)(jnp.array([1.0, jnp.nan]))
     assert_close(value, 2 * np.log1p(np.exp(-1.0)))
     assert_close(slope, [-2 / (1 + np.e), 0])

@@ -81,7 +81,9 @@ def test_reward_model_learns_the_log_odds_of_soft_labels():
 
     @jax.jit
     def compute(margin):
-        loss = lambda d: bradley_terry(d + 0.3, jnp.full(4, 0.3), labels, weights)  # noqa: E731
+        def loss(d):
+            return bradley_terry(d + 0.3, jnp.full(4, 0.3), labels, weights)
+
         return jax.grad(lambda d: loss(d).total)(margin), loss(margin)
 
     gradient, loss = compute(log_odds)
