@@ -64,7 +64,7 @@ def align(
     compare: Compare | None = None,
     teachers: tuple[Decoder, ...] = (),
     trainable: PyTree = eqx.is_inexact_array,
-    evaluate: Callable[[Models], Mapping[str, float]] | None = None,
+    evaluate: Callable[[Decoder, int], Mapping[str, float]] | None = None,
     folder: str | Path | None = None,
     name: str = "aligning",
     progress: bool = True,
@@ -73,7 +73,8 @@ def align(
 
     The anchor begins as the policy and follows it as the recipe says. Completions are judged by `reward`, or two of a
     prompt by `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
-    alone learn. At the first step of every run sampler and trainer are checked to agree (`check_sampler`).
+    alone learn. `evaluate(policy, step)`, a `Front` say, gives numbers to log. At the first step of every run sampler
+    and trainer are checked to agree (`check_sampler`).
 
     A run with a `folder` goes on there, bit for bit, and is saved when a judge fails (`culet.core.fit`, which raises
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
@@ -89,7 +90,7 @@ def align(
         step, state, prompts, steps=recipe.steps, fixed=(frozen,), folder=folder,
         prepare=lambda state, numbers: writing.prepare(state.models(frozen), state.train, numbers),
         checkpoint_every=recipe.checkpoint_every, name=name, progress=progress, evaluate_every=recipe.evaluate_every,
-        evaluate=None if evaluate is None else lambda state: evaluate(state.models(frozen)),
+        evaluate=None if evaluate is None else lambda at: evaluate(at.models(frozen).policy, int(at.train.step)),
     )  # fmt: skip
     return state.models(frozen).policy
 
