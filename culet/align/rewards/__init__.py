@@ -6,9 +6,37 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
+    from culet.align.rewards.preference import (
+        PositionBias,
+        Preference,
+        both_orders,
+        position_bias,
+        preferred_by,
+        probabilities_of,
+    )
 
-_HOME = {"answer": ("Answer", "Reward", "rewards_of")}
+_HOME = {
+    "answer": ("Answer", "Reward", "rewards_of"),
+    "preference": (
+        "PositionBias",
+        "Preference",
+        "both_orders",
+        "position_bias",
+        "preferred_by",
+        "probabilities_of",
+    ),
+}
 
-__all__ = ["Answer", "Reward", "rewards_of"]
+__all__ = [
+    "Answer",
+    "PositionBias",
+    "Preference",
+    "Reward",
+    "both_orders",
+    "position_bias",
+    "preferred_by",
+    "probabilities_of",
+    "rewards_of",
+]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)
