@@ -6,6 +6,16 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
+    from culet.align.rewards.checks import (
+        combined,
+        exact_number,
+        exact_text,
+        keyword_count,
+        keywords,
+        length_near,
+        length_penalty,
+        matches,
+    )
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -17,14 +27,17 @@ if TYPE_CHECKING:
 
 _HOME = {
     "answer": ("Answer", "Reward", "rewards_of"),
-    "preference": (
-        "PositionBias",
-        "Preference",
-        "both_orders",
-        "position_bias",
-        "preferred_by",
-        "probabilities_of",
+    "checks": (
+        "combined",
+        "exact_number",
+        "exact_text",
+        "keyword_count",
+        "keywords",
+        "length_near",
+        "length_penalty",
+        "matches",
     ),
+    "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
 }
 
 __all__ = [
@@ -33,6 +46,14 @@ __all__ = [
     "Preference",
     "Reward",
     "both_orders",
+    "combined",
+    "exact_number",
+    "exact_text",
+    "keyword_count",
+    "keywords",
+    "length_near",
+    "length_penalty",
+    "matches",
     "position_bias",
     "preferred_by",
     "probabilities_of",
