@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "answer": ("Answer", "Reward", "rewards_of"),
+    "answer": (
+        "Answer",
+        "Reward",
+        "rewards_of",
+    ),
     "checks": (
         "combined",
         "exact_number",
@@ -37,7 +41,14 @@ _HOME = {
         "length_penalty",
         "matches",
     ),
-    "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
+    "preference": (
+        "PositionBias",
+        "Preference",
+        "both_orders",
+        "position_bias",
+        "preferred_by",
+        "probabilities_of",
+    ),
 }
 
 __all__ = [

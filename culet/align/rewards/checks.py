@@ -132,10 +132,8 @@ def combined(*, rewards: Mapping[str, Reward], weights: Mapping[str, float]) -> 
             raise ValueError(f"the weight of {name} is {weight}; it must be finite and not 0 (leave the reward out)")
 
     def total(answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
-        parts = [
-            weights[name] * rewards_of(reward, answers, name).astype(np.float64) for name, reward in rewards.items()
-        ]
-        return np.sum(parts, axis=0)
+        parts = {name: rewards_of(reward, answers, name).astype(np.float64) for name, reward in rewards.items()}
+        return np.sum([weights[name] * part for name, part in parts.items()], axis=0)
 
     return total
 
@@ -156,7 +154,7 @@ def _cell(answer: Answer, column: str) -> str:
     value = answer.columns[column]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"column {column!r} holds {type(value).__name__}; it must hold a text or a number")
-    return str(value)
+    return value if isinstance(value, str) else format(Decimal(str(value)), "f")
 
 
 def _normal(text: str) -> str:
