@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         length_penalty,
         matches,
     )
+    from culet.align.rewards.judge import ModelJudge, ModelScore
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -41,6 +42,10 @@ _HOME = {
         "length_penalty",
         "matches",
     ),
+    "judge": (
+        "ModelJudge",
+        "ModelScore",
+    ),
     "preference": (
         "PositionBias",
         "Preference",
@@ -53,6 +58,8 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "ModelJudge",
+    "ModelScore",
     "PositionBias",
     "Preference",
     "Reward",
