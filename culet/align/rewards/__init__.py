@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         length_penalty,
         matches,
     )
+    from culet.align.rewards.endpoint import Endpoint, EndpointError
+    from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
     from culet.align.rewards.judge import ModelJudge, ModelScore
     from culet.align.rewards.preference import (
         PositionBias,
@@ -42,6 +44,14 @@ _HOME = {
         "length_penalty",
         "matches",
     ),
+    "endpoint": (
+        "Endpoint",
+        "EndpointError",
+    ),
+    "endpoint_judge": (
+        "EndpointJudge",
+        "EndpointScore",
+    ),
     "judge": (
         "ModelJudge",
         "ModelScore",
@@ -58,6 +68,10 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Endpoint",
+    "EndpointError",
+    "EndpointJudge",
+    "EndpointScore",
     "ModelJudge",
     "ModelScore",
     "PositionBias",

@@ -21,13 +21,13 @@ from culet.align.rewards.templates import (
     PAIR_TEMPLATE,
     SCORE_INSTRUCTION,
     SCORE_TEMPLATE,
+    SCORES,
     checked_template,
 )
 from culet.lm import Decoder, Tokenizer
 from culet.lm.chat import encode_many
 
 LEAST_SLOTS = 64  # questions are padded to this many tokens or to a power of two above it: few compilations
-SCORES = tuple(str(number) for number in range(1, 11))
 
 
 class ModelJudge:

@@ -14,6 +14,7 @@ Answer 2: {second}
 
 Reply with 1 or 2 only. The better answer is number """
 
+SCORES = tuple(str(number) for number in range(1, 11))
 SCORE_INSTRUCTION = "How good is an answer to a prompt, from 1 (worst) to 10 (best)?"
 SCORE_TEMPLATE = """{instruction}
 
