@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from culet.align.rewards.endpoint import Endpoint, EndpointError
     from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
+    from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
     from culet.align.rewards.judge import ModelJudge, ModelScore
     from culet.align.rewards.preference import (
         PositionBias,
@@ -52,6 +53,12 @@ _HOME = {
         "EndpointJudge",
         "EndpointScore",
     ),
+    "instructions": (
+        "Accuracies",
+        "accuracies",
+        "follows",
+        "instructions_followed",
+    ),
     "judge": (
         "ModelJudge",
         "ModelScore",
@@ -67,6 +74,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Accuracies",
     "Answer",
     "Endpoint",
     "EndpointError",
@@ -77,10 +85,13 @@ __all__ = [
     "PositionBias",
     "Preference",
     "Reward",
+    "accuracies",
     "both_orders",
     "combined",
     "exact_number",
     "exact_text",
+    "follows",
+    "instructions_followed",
     "keyword_count",
     "keywords",
     "length_near",

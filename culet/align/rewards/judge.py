@@ -1,7 +1,7 @@
 """A language model as judge: which of two answers is better, or how good one is from 1 to 10.
 
 The model writes nothing. It reads the question and is asked how likely each label is to come next, so that a verdict is
-a probability (RLAIF, 2309.00267, section 2.1).
+a probability (RLAIF, 2309.00267).
 
 Axis letters: B answers or pairs, R rows read at once, S slots for tokens, K labels.
 """
@@ -90,8 +90,8 @@ class ModelJudge:
 class ModelScore:
     """A reward: how good a language model finds an answer, the mean of 1 to 10 under its probabilities, as -1 to 1.
 
-    The score is the sum of i P(i) over the sum of P(i), less 5.5, over 4.5: the reward of direct RLAIF (2309.00267,
-    section 2.2.2). P(i) is the probability that the model writes i, over all its tokens; where "10" is written as "1"
+    The score is the sum of i P(i) over the sum of P(i), less 5.5, over 4.5: the reward of direct RLAIF (2309.00267).
+    P(i) is the probability that the model writes i, over all its tokens; where "10" is written as "1"
     and "0", P(1) is that of a "1" which no "0" follows. The template has the places {instruction}, {prompt} and
     {answer}; the other arguments, and what calls raise, are as for `ModelJudge`.
     """
@@ -195,7 +195,7 @@ class _Reader:
             for row, place in enumerate(chosen):
                 lengths[row] = len(contexts[place])
                 tokens[row, : lengths[row]], ids[row] = contexts[place], wanted[place]
-            found[chosen] = _after(self.model, tokens, lengths, ids)[: len(chosen)]
+            found[chosen] = _after(self.model, *map(jnp.asarray, (tokens, lengths, ids)))[: len(chosen)]
         if not np.isfinite(found).all():
             raise ArithmeticError("the judge's logits are not finite; check its weights")
         return found

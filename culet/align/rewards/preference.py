@@ -55,7 +55,7 @@ def both_orders(
     """The mean of what a judge says in one order and in the other, so that the order cannot matter.
 
     A probability nearer to 0.5 than `tie_margin` is a tie and becomes 0.5; so does, at any margin, what a judge says of
-    two equal answers. The averaging is that of 2309.00267, section 2.1; ties are ours.
+    two equal answers. The averaging is that of RLAIF (2309.00267); ties are ours.
     """
     there = probabilities_of(shown, firsts, seconds)
     back = probabilities_of(shown, seconds, firsts)

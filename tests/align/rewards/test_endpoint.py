@@ -1,5 +1,6 @@
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -184,7 +185,7 @@ def test_an_address_that_is_none(url, said):
     assert "word@" not in str(caught.value) and "=word" not in str(caught.value)
 
 
-@pytest.mark.parametrize("number", ["timeout", "attempts", "workers", "most_bytes"])
-def test_numbers_out_of_range(number):
-    with pytest.raises(ValueError, match=f"{number} is 0"):
-        Endpoint(url="http://host/v1", model="tiny", **{number: 0.0 if number == "timeout" else 0})
+@pytest.mark.parametrize("number", [{"timeout": 0.0}, {"attempts": 0}, {"workers": 0}, {"most_bytes": 0}], ids=str)
+def test_numbers_out_of_range(number: dict[str, Any]):
+    with pytest.raises(ValueError, match=f"{next(iter(number))} is 0"):
+        Endpoint(url="http://host/v1", model="tiny", **number)
