@@ -13,7 +13,6 @@ decided as `culet.align.rewards.languages` says.
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from culet.align.rewards.languages import can_be
 
@@ -118,9 +117,11 @@ def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> 
 
 def json_format(text: str) -> bool:
     """The whole text is JSON, perhaps in a fence of Markdown."""
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n?(.*?)\n?\s*```\s*", text, re.IGNORECASE | re.DOTALL)
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```"):
+        text = re.sub(r"\Ajson\b", "", text[3:-3], flags=re.IGNORECASE)
     try:
-        json.loads(fenced[1] if fenced else text)
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True
@@ -128,7 +129,7 @@ def json_format(text: str) -> bool:
 
 def title(text: str) -> bool:
     """A title stands in double angular brackets: <<title>>."""
-    return re.search(r"<<[^<>\n]*[^<>\s][^<>\n]*>>", text) is not None
+    return any(found.strip() for found in re.findall(r"<<([^<>\n]+)>>", text))
 
 
 def two_responses(text: str) -> bool:
@@ -165,9 +166,10 @@ def english_lowercase(text: str) -> bool:
 
 
 def capital_word_frequency(text: str, *, capital_frequency: int, capital_relation: str) -> bool:
-    """So many words are in capital letters alone; "I" is one, and what a hyphen or an apostrophe joins is one."""
-    words = re.findall(r"\w+(?:['\u2019-]\w+)*", text)
-    return _related(sum(word.isupper() for word in words), capital_relation, capital_frequency)
+    """So many words are in capital letters alone: "I" is one, and so are "IBM's", "P.S." and "NEW-YORK"."""
+    words = re.findall(r"\w+(?:['\u2019.-]\w+)*", text)
+    stems = [re.sub(r"['\u2019](?:s|m|d|re|ve|ll)$", "", word) for word in words]
+    return _related(sum(stem.isupper() for stem in stems), capital_relation, capital_frequency)
 
 
 def no_comma(text: str) -> bool:
@@ -195,7 +197,7 @@ def _related(count: int, relation: str, bound: int) -> bool:
     return _RELATIONS[relation](count, bound)
 
 
-KINDS: dict[str, Callable[..., Any]] = {
+KINDS: dict[str, Callable[..., bool]] = {
     "keywords:existence": keyword_existence,
     "keywords:frequency": keyword_frequency,
     "keywords:forbidden_words": forbidden_words,

@@ -31,7 +31,7 @@ def follows(text: str, instruction: str, arguments: Mapping[str, Any], *, loose:
     Strictly the text as it is must do; loosely it is enough if it does without its first line, or its last, or both, or
     without asterisks, or any of these together (2311.07911). A text with nothing in it follows nothing.
     Arguments that are None are as if they were not there. Raises ValueError for an unknown id, and for arguments that
-    are missing or that its kind does not have.
+    are missing, of another type, or none of its kind.
     """
     kind = instruction.removeprefix("en:")
     if kind not in KINDS:
@@ -39,7 +39,10 @@ def follows(text: str, instruction: str, arguments: Mapping[str, Any], *, loose:
     check, arguments = KINDS[kind], {name: value for name, value in arguments.items() if value is not None}
     if set(arguments) != (wanted := set(inspect.signature(check).parameters) - {"text"}):
         raise ValueError(f"{instruction} has the arguments {sorted(arguments)}; it needs {sorted(wanted)}")
-    return any(bool(form.strip()) and check(form, **arguments) for form in (_forms(text) if loose else [text]))
+    try:
+        return any(bool(form.strip()) and check(form, **arguments) for form in (_forms(text) if loose else [text]))
+    except (TypeError, AttributeError) as problem:
+        raise ValueError(f"{instruction} cannot be checked with {arguments}: {problem}") from None
 
 
 def instructions_followed(*, loose: bool = False, every: bool = False) -> Reward:
@@ -74,9 +77,13 @@ def _followed(answer: Answer, loose: bool) -> list[bool]:
     ids, arguments = answer.columns.get(IDS), answer.columns.get(ARGUMENTS)
     if not isinstance(ids, Sequence) or isinstance(ids, str) or not ids:
         raise ValueError(f"the prompt {answer.prompt[:60]!r} has no column {IDS!r} that lists its instructions")
-    if not isinstance(arguments, Sequence) or len(arguments) != len(ids):
+    if not (isinstance(arguments, Sequence) and len(arguments) == len(ids) and all(map(_is_object, arguments))):
         raise ValueError(f"the prompt {answer.prompt[:60]!r} needs a column {ARGUMENTS!r} with {len(ids)} objects")
     return [follows(answer.text, name, given, loose=loose) for name, given in zip(ids, arguments, strict=True)]
+
+
+def _is_object(given: Any) -> bool:
+    return isinstance(given, Mapping)
 
 
 def _forms(text: str) -> list[str]:

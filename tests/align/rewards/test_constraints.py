@@ -102,8 +102,8 @@ CASES = {
     "change_case:english_lowercase": ({}, ["the end is near! 12"], ["The end", "12", "конец"]),
     "change_case:capital_word_frequency": (
         {"capital_frequency": 2, "capital_relation": "at least"},
-        ["I say STOP", "NEW-YORK USA", "A B"],
-        ["Stop IT", "NEW-YORK", "12 34"],
+        ["I say STOP", "NEW-YORK USA", "A B", "I'm at IBM's", "DON'T. P.S."],
+        ["Stop IT", "NEW-YORK", "12 34", "P.S. it's", "DON'T"],
     ),
     "punctuation:no_comma": ({}, ["no; commas."], ["one, two", ","]),
 }
@@ -121,14 +121,31 @@ def test_a_kind(kind):
     assert not wrong
 
 
-@pytest.mark.parametrize(
-    ("relation", "counts"), [("at least", [False, True, True]), ("less than", [True, False, False])]
-)
-def test_relations(relation, counts):
-    texts = ["a", "a a", "a a a"]
-    assert [KINDS["length_constraints:number_words"](text, num_words=2, relation=relation) for text in texts] == counts
+LONG_RUNS = [
+    "`" * 3 + " " * 5000,
+    "<<" + "a" * 5000,
+    "*a" * 2500,
+    "!" * 5000 + "a",
+    "\n" * 5000,
+    "P.S. " * 1000,
+    "[" * 5000,
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", CASES)
+def test_no_text_takes_for_ever(kind):
+    """What a model that has gone astray may write; a pattern that backtracks would take hours."""
+    for text in LONG_RUNS:
+        KINDS[kind](text, **CASES[kind][0])
+
+
+def test_relations():
+    check, texts = KINDS["length_constraints:number_words"], ["a", "a a", "a a a"]
+    assert [check(text, num_words=2, relation="at least") for text in texts] == [False, True, True]
+    assert [check(text, num_words=2, relation="less than") for text in texts] == [True, False, False]
     with pytest.raises(ValueError, match="relation is 'about'; it must be one of at least, less than"):
-        KINDS["length_constraints:number_words"]("a", num_words=2, relation="about")
+        check("a", num_words=2, relation="about")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ def test_loosely_each_of_eight_forms_will_do():
     [
         ({}, "has no column 'instruction_id_list'"),
         ({"instruction_id_list": [], "kwargs": []}, "has no column 'instruction_id_list'"),
+        ({"instruction_id_list": ["punctuation:no_comma"], "kwargs": ["{}"]}, "a column 'kwargs' with 1 objects"),
+        (
+            {"instruction_id_list": [LONG[0]], "kwargs": [{"num_words": "3", "relation": "at least"}]},
+            "cannot be checked with",
+        ),
         ({"instruction_id_list": ["punctuation:no_comma"]}, "needs a column 'kwargs' with 1 objects"),
         (
             {"instruction_id_list": ["be:nice"], "kwargs": [{}]},
