@@ -24,10 +24,13 @@ _RELATIONS: dict[str, Callable[[int, int], bool]] = {
 _WORD = re.compile(r"\w+")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|no|fig|inc|ltd|co|e\.g|i\.e|u\.s|u\.k|a\.m|p\.m|p\.s|p\.p\.s)|\b[A-Z]"
-    r"|^\W*\d+)\.$",
-    re.IGNORECASE,
+    r"|^\W*\d+)\.\Z",
+    re.IGNORECASE | re.MULTILINE,
 )
-_SENTENCE_END = re.compile(r"[.!?\u0964\u06d4\u061f]+[\"')\]*\u201d\u2019]*(?=\s|$)|[\u3002\uff01\uff1f]+")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?\u0964\u06d4\u061f])([.!?\u0964\u06d4\u061f]+)[\"')\]*\u201d\u2019]*(?=\s|$)|([\u3002\uff01\uff1f]+)"
+)
+_LONGEST_ABBREVIATION = 16  # letters before a stop that are looked at
 
 
 def keyword_existence(text: str, *, keywords: Sequence[str]) -> bool:
@@ -181,10 +184,10 @@ def count_sentences(text: str) -> int:
     """Sentences of a text, and at least one if it has a word; see the head of this file."""
     count, start = 0, 0
     for end in _SENTENCE_END.finditer(text):
-        sentence = text[start : end.end()]
-        if _WORD.search(sentence) and not _ABBREVIATED.search(sentence.split("\n")[-1].rstrip("\"')]*")):
+        stop = max(end.end(1), end.end(2))
+        if _WORD.search(text, start, stop) and not _ABBREVIATED.search(text, stop - _LONGEST_ABBREVIATION, stop):
             count, start = count + 1, end.end()
-    return count + (_WORD.search(text[start:]) is not None)
+    return count + (_WORD.search(text, start) is not None)
 
 
 def _count(word: str, text: str) -> int:
