@@ -133,9 +133,11 @@ def test_many_lengths_make_few_shapes(monkeypatch):
 
     monkeypatch.setattr(judge_module, "_after", recorded)
     judge = pair_judge()
-    for length in (1, 9, 17, 70):
-        judge.shown([Answer(prompt="Say", text="a" * length, tokens=1)], SECONDS[:1])
-    assert shapes == [(3, 64)] * 3 + [(3, 128)]
+    answers = [Answer(prompt="Say", text="a" * length, tokens=1) for length in (70, 1, 9, 17)]
+    alone = [judge.shown([answer], SECONDS[:1])[0] for answer in answers]
+    assert shapes == [(3, 128)] + [(3, 64)] * 3
+    np.testing.assert_allclose(judge.shown(answers, SECONDS[:1] * 4), alone, atol=1e-5)
+    assert shapes[4:] == [(3, 64), (3, 128)]
 
 
 def test_bad_input_is_one_clear_error():
