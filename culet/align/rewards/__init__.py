@@ -30,11 +30,7 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "answer": (
-        "Answer",
-        "Reward",
-        "rewards_of",
-    ),
+    "answer": ("Answer", "Reward", "rewards_of"),
     "checks": (
         "combined",
         "exact_number",
@@ -45,32 +41,11 @@ _HOME = {
         "length_penalty",
         "matches",
     ),
-    "endpoint": (
-        "Endpoint",
-        "EndpointError",
-    ),
-    "endpoint_judge": (
-        "EndpointJudge",
-        "EndpointScore",
-    ),
-    "instructions": (
-        "Accuracies",
-        "accuracies",
-        "follows",
-        "instructions_followed",
-    ),
-    "judge": (
-        "ModelJudge",
-        "ModelScore",
-    ),
-    "preference": (
-        "PositionBias",
-        "Preference",
-        "both_orders",
-        "position_bias",
-        "preferred_by",
-        "probabilities_of",
-    ),
+    "endpoint": ("Endpoint", "EndpointError"),
+    "endpoint_judge": ("EndpointJudge", "EndpointScore"),
+    "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
+    "judge": ("ModelJudge", "ModelScore"),
+    "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
 }
 
 __all__ = [
