@@ -2,8 +2,8 @@
 
 No language is named: the question is only whether a text can be in one that is wanted. Most letters must be of its
 script. Where languages share a script, the commonest words of each are counted, and the wanted one must have at least
-as many as every other listed here. What stays undecided, and then counts as right: a text without any of those words,
-and languages that are not listed (as Spanish text is for a question about Portuguese: the words are near).
+as many as every other listed here. What stays undecided counts as right: a text without any of those words, and one in
+a language that is not listed (Dutch, say, where English is wanted).
 """
 
 # ruff: noqa: RUF001 -- Cyrillic words are meant to be Cyrillic
