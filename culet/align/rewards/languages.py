@@ -2,8 +2,8 @@
 
 No language is named: the question is only whether a text can be in one that is wanted. Most letters must be of its
 script. Where languages share a script, the commonest words of each are counted, and the wanted one must have at least
-as many as every other listed here. What stays undecided counts as right: a text without any of those words, and one in
-a language that is not listed (Dutch, say, where English is wanted).
+as many as every other listed here. What stays undecided counts as right: a text without any of those words. A text in
+a language that is not listed (Dutch, say) may pass for one that is.
 """
 
 # ruff: noqa: RUF001 -- Cyrillic words are meant to be Cyrillic
