@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float, Key
 
 from culet.align.experience import grouped, held_to
-from culet.align.judging import Compare, answers_of, judged
+from culet.align.judging import answers_of, judged
 from culet.align.prompts import PromptSet
-from culet.align.rewards.answer import Answer, Reward, rewards_of
+from culet.align.rewards.answer import Answer, Reward
+from culet.align.rewards.preference import Preference, probabilities_of
 from culet.align.rollout import Rollout, sample
 from culet.core.files import atomic_write
 from culet.core.log import read_log
@@ -42,7 +43,7 @@ class Front:
 
     def __init__(
         self, start: Decoder, prompts: PromptSet, new_tokens: int, *, reward: Reward | None = None,
-        compare: Compare | None = None, folder: Path | None = None, seed: int = 0,
+        compare: Preference | None = None, folder: Path | None = None, seed: int = 0,
     ):  # fmt: skip
         """Writes the reference completions and has them judged. Raises ValueError for no judge at all."""
         if reward is None and compare is None:
@@ -91,8 +92,7 @@ class Front:
             assert rewards is not None and self.reference_rewards is not None
             return float(win_rates(rewards, self.reference_rewards).mean())
         against = [self.references[i // SAMPLES * REFERENCES + i % SAMPLES] for i in range(len(answers))]
-        compare = self.compare
-        return float(rewards_of(lambda firsts: compare(firsts, against), answers, "the judge").mean())
+        return float(probabilities_of(self.compare, answers, against).mean())
 
     def _written(self, model: Decoder, times: int, key: Key[Any, ""]) -> Rollout:
         prompts = self.prompts.repeated(np.arange(len(self.prompts.rows)), times)

@@ -3,7 +3,7 @@
 Axis letters: B prompts, K completions of each, R = B K rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -12,13 +12,11 @@ from jaxtyping import Float
 
 from culet.align.prompts import PromptRow
 from culet.align.rewards.answer import Answer, Reward, rewards_of
+from culet.align.rewards.preference import Preference, probabilities_of
 from culet.align.rollout import Rollout
 
 if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
-
-Compare = Callable[[Sequence[Answer], Sequence[Answer]], Float[np.ndarray, "B"]]
-"""The probability that the first answer is the better one, of each pair of answers to one prompt."""
 
 
 def answers_of(rollout: Rollout, rows: Sequence[PromptRow], tokenizer: "Tokenizer") -> list[Answer]:
@@ -36,10 +34,10 @@ def judged(reward: Reward, answers: Sequence[Answer], completions: int) -> Float
     return rewards_of(reward, answers).reshape(-1, completions)
 
 
-def compared(compare: Compare, answers: Sequence[Answer]) -> Float[np.ndarray, "B 2"]:
-    """What a judge makes of two answers to each prompt: the probability of each being the better one."""
-    firsts, seconds = answers[::2], answers[1::2]
-    first = rewards_of(lambda ones: compare(ones, seconds), firsts, "the judge")
-    if not ((first >= 0) & (first <= 1)).all():
-        raise ValueError("the judge gave numbers that are no probabilities, outside 0 to 1")
+def compared(compare: Preference, answers: Sequence[Answer]) -> Float[np.ndarray, "B 2"]:
+    """What a judge makes of two answers to each prompt: the probability of each being the better one.
+
+    Errors are those of `probabilities_of`.
+    """
+    first = probabilities_of(compare, answers[::2], answers[1::2])
     return np.stack([first, 1 - first], axis=1)

@@ -16,10 +16,11 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from culet.align.experience import Experience, Method, Writer, grouped
-from culet.align.judging import Compare, answers_of, compared, judged
+from culet.align.judging import answers_of, compared, judged
 from culet.align.models import AlignState, Anchor, Models, Scorer, halves
 from culet.align.prompts import PromptSet
 from culet.align.rewards.answer import Reward
+from culet.align.rewards.preference import Preference
 from culet.align.rollout import Prompts, Rollout, check_sampler, sample
 from culet.core import adamw, fit, training_step, warmup_cosine
 from culet.core.settings import Setting
@@ -61,7 +62,7 @@ def align(
     recipe: AlignRecipe,
     *,
     reward: Reward | None = None,
-    compare: Compare | None = None,
+    compare: Preference | None = None,
     teachers: tuple[Decoder, ...] = (),
     trainable: PyTree = eqx.is_inexact_array,
     evaluate: Callable[[Decoder, int], Mapping[str, float]] | None = None,

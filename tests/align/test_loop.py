@@ -165,7 +165,6 @@ def test_anchors_follow(numbers, expected):
         (Preferences(online=False), {}, "learns from 2 completions of each prompt, and the data has none"),
         (Likelihood(writer="teacher"), {}, "needs a teacher"),
         (Distil(), {}, "no teacher to learn from"),
-        (Preferences(), {"compare": lambda a, b: np.full(len(a), 1.5)}, "outside 0 to 1"),
         (Reinforce(), {"reward": lambda answers: np.zeros(3)}, "must give one number for each"),
     ],
 )
