@@ -81,6 +81,8 @@ def align(
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
     and for prompts that do not fit the model's context.
     """
+    if recipe.anchor_rate is None and not recipe.anchor_every:
+        recipe = dataclasses.replace(recipe, anchor_rate=method.anchor_rate)
     writing = _Writing(method, prompts, recipe, reward, compare, policy.config, bool(teachers))
     state, frozen = _start(policy, method, recipe, teachers, trainable)
     schedule, optimizer = _optimizer(recipe)

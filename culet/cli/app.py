@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from culet.cli import celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
+from culet.cli import align, celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
 from culet.core import Interrupted
 
 EXIT_ERROR = 1
@@ -33,7 +33,7 @@ def culet() -> None:
     """
 
 
-for room in (quickstart, train, talk, inspect, convert, merge, topics, celeste, perception, papers):
+for room in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
     room.register(app)
 
 
