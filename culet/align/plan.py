@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from culet.align import methods
 from culet.align.experience import Method
@@ -139,12 +139,14 @@ def built(section: Mapping[str, Any], known: Mapping[str, Callable[..., Any]], w
 
 
 def _made(make: Callable[..., Any], given: Mapping[str, Any], what: str) -> Any:
-    if odd := sorted(set(given) - set(inspect.signature(make).parameters)):
-        raise ValueError(
-            f"[{what}] has no setting {odd[0]!r}; it takes {', '.join(inspect.signature(make).parameters)}"
-        )
+    allowed = inspect.signature(make).parameters
+    if odd := sorted(set(given) - set(allowed)):
+        raise ValueError(f"[{what}] has no setting {odd[0]!r}; it takes {', '.join(allowed)}")
+    hints = get_type_hints(make)
+    whole = {key: float(value) if type(value) is int and hints.get(key) is float else value
+             for key, value in given.items()}  # fmt: skip
     try:
-        return make(**given)
+        return make(**whole)
     except TypeError as problem:
         raise ValueError(f"[{what}] has a setting of a wrong kind: {problem}") from None
 

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 
 from culet.align.front import Front
-from culet.align.loop import align
+from culet.align.loop import align, check_run
 from culet.align.plan import Plan, built
 from culet.align.prompt_files import read_rows
 from culet.align.prompts import PromptRow, PromptSet
@@ -40,6 +40,7 @@ def carry_out(plan: Plan) -> Path:
     reward = None if plan.reward is None else built(plan.reward, REWARDS, "reward")
     judge = None if plan.judge is None else built(plan.judge, JUDGES, "judge")
     teachers = tuple(load(folder, dtype="float32")[0] for folder in plan.teachers)
+    check_run(policy, method, prompts, recipe, reward=reward, compare=judge, teachers=len(teachers))
     plan.keep()
     front = Front(policy, asked, recipe.new_tokens, folder=out, seed=recipe.seed, **_evaluator(plan, reward, judge))
     adapted, trainable = _adapted(policy, plan, recipe.seed)
