@@ -1,0 +1,102 @@
+"""Statements about images for a scorer of entailment: captions of the same image follow, changed ones do not.
+
+The premise is four of the five independent captions of an image (multi30k, 1605.00459), and the fifth the hypothesis.
+That it follows is taken for granted, though what one person saw another may have left out: labels of 1 are noisy.
+What does not follow is made: another image's caption, or the caption with one word changed to another of its kind.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from culet.align.rewards.examples import Statement
+from culet.core.text import data_file, read_text
+
+Part = Literal["train", "val", "test_2016"]
+CAPTIONS = 5  # of an image
+
+# Words of one kind: each may stand where another does, and says something else.
+KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "colour": (
+        ("black", "white", "red", "blue", "green", "yellow", "orange", "brown", "gray", "pink", "purple"),
+        ("blond", "brunette", "red-haired"),
+    ),
+    "number": (("two", "three", "four", "five", "six", "seven", "eight"),),
+    "noun": (
+        ("man", "woman", "boy", "girl", "baby"),
+        ("men", "women", "boys", "girls", "babies"),
+        ("dog", "cat", "horse", "cow", "bird", "elephant"),
+        ("dogs", "cats", "horses", "cows", "birds", "elephants"),
+        ("beach", "street", "kitchen", "forest", "field", "stage", "river", "mountain", "park", "pool", "restaurant"),
+        ("shirt", "jacket", "coat", "dress", "sweater", "vest"),
+        ("hat", "helmet", "scarf", "mask"),
+        ("guitar", "drum", "piano", "trumpet", "violin", "microphone"),
+        ("ball", "book", "camera", "phone", "umbrella", "bag"),
+        ("bicycle", "bike", "car", "truck", "bus", "boat", "motorcycle", "train"),
+    ),
+}
+_SAME = ({"bicycle", "bike"}, {"man", "boy"}, {"woman", "girl"}, {"men", "boys"}, {"women", "girls"})
+_KIND_OF = {word: (kind, group) for kind, groups in KINDS.items() for group in groups for word in group}
+_WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
+
+
+def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) -> list[Statement]:
+    """For each image a caption that follows and as many that do not, half of them others' and half with a word changed.
+
+    Every fifth caption in turn is the hypothesis. An image whose captions hold no word to change gets another image's
+    only. With `images`, so many of the `part`, drawn at random. The same `seed` gives the same statements.
+
+    Raises FileNotFoundError where the captions are not there, ValueError for fewer images than asked for.
+    """
+    files = [read_text(data_file("multi30k-captions", f"{part}.{n + 1}.en.gz")).splitlines() for n in range(CAPTIONS)]
+    every = list(zip(*files, strict=True))
+    if not 2 <= (images or len(every)) <= len(every):
+        raise ValueError(f"the captions of {part} are of {len(every)} images; from 2 to so many can be used")
+    random = np.random.default_rng(seed)
+    chosen = random.permutation(len(every))[: images or len(every)]
+    statements = []
+    for place, number in enumerate(chosen):
+        left_out = place % CAPTIONS
+        hypothesis = every[number][left_out]
+        premise = " ".join(caption for n, caption in enumerate(every[number]) if n != left_out)
+        statements.append(Statement(premise=premise, hypothesis=hypothesis, label=1.0))
+        changed = swapped(hypothesis, premise, random) if random.random() < 0.5 else None
+        if changed is None:
+            other = every[chosen[(place + random.integers(1, len(chosen))) % len(chosen)]]
+            changed = other[random.integers(CAPTIONS)]
+        statements.append(Statement(premise=premise, hypothesis=changed, label=0.0))
+    return statements
+
+
+def swapped(
+    hypothesis: str, premise: str, random: np.random.Generator, kinds: Sequence[str] = tuple(KINDS)
+) -> str | None:
+    """The hypothesis with one colour, number or noun changed to another that occurs in neither text.
+
+    None where it has no such word. First a kind is drawn among those that occur, then a word of it, then its substitute.
+    """
+    used = {word.lower() for text in (hypothesis, premise) for word in _WORD.findall(text)}
+    places: dict[str, list[tuple[re.Match, list[str]]]] = {}
+    for match in _WORD.finditer(hypothesis):
+        kind, group = _KIND_OF.get(match[0].lower(), ("", ()))
+        unused = [word for word in group if word not in used and not _means_the_same(word, used)]
+        if kind in kinds and unused:
+            places.setdefault(kind, []).append((match, unused))
+    if not places:
+        return None
+    matches = places[_one_of(sorted(places), random)]
+    match, unused = _one_of(matches, random)
+    word = _one_of(unused, random)
+    word = word.capitalize() if match[0][0].isupper() else word
+    return hypothesis[: match.start()] + word + hypothesis[match.end() :]
+
+
+def _means_the_same(word: str, used: set[str]) -> bool:
+    """Whether people may have said this of what they called by a word that was used."""
+    return any(word in same and same & used for same in _SAME)
+
+
+def _one_of(items, random: np.random.Generator):
+    return items[random.integers(len(items))]
