@@ -79,8 +79,8 @@ def train(
     """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it; `model` stays as it was.
 
     `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
-    goes, by `measure` if given, else by that likelihood. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
-    Errors are those of `culet.core.fit`.
+    goes, by `measure` if given, else by that likelihood. What `trainable`, an Equinox filter, leaves out is neither
+    changed nor saved in the checkpoints of `folder`. Errors are those of `culet.core.fit`.
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)

@@ -7,13 +7,14 @@ What does not follow is made: another image's caption, or the caption with one w
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from culet.align.rewards.examples import Statement
 from culet.core.text import data_file, read_text
 
+Item = TypeVar("Item")
 Part = Literal["train", "val", "test_2016"]
 CAPTIONS = 5  # of an image
 
@@ -43,10 +44,11 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 
 def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) -> list[Statement]:
-    """For each image a caption that follows and as many that do not, half of them others' and half with a word changed.
+    """For each image a caption that follows, and the same with a word changed or else another image's, which do not.
 
-    Every fifth caption in turn is the hypothesis. An image whose captions hold no word to change gets another image's
-    only. With `images`, so many of the `part`, drawn at random. The same `seed` gives the same statements.
+    The five captions of an image are the hypothesis in turn. A word is changed for half of the images, those left out
+    whose hypothesis holds none that could be. With `images`, so many of the `part`, drawn at random. The same `seed`
+    gives the same statements.
 
     Raises FileNotFoundError where the captions are not there, ValueError for fewer images than asked for.
     """
@@ -75,10 +77,10 @@ def swapped(
 ) -> str | None:
     """The hypothesis with one colour, number or noun changed to another that occurs in neither text.
 
-    None where it has no such word. First a kind is drawn among those that occur, then a word of it, then its substitute.
+    None where it has no such word. A kind is drawn among those that occur, then a word of it, then its substitute.
     """
     used = {word.lower() for text in (hypothesis, premise) for word in _WORD.findall(text)}
-    places: dict[str, list[tuple[re.Match, list[str]]]] = {}
+    places: dict[str, list[tuple[re.Match[str], list[str]]]] = {}
     for match in _WORD.finditer(hypothesis):
         kind, group = _KIND_OF.get(match[0].lower(), ("", ()))
         unused = [word for word in group if word not in used and not _means_the_same(word, used)]
@@ -98,5 +100,5 @@ def _means_the_same(word: str, used: set[str]) -> bool:
     return any(word in same and same & used for same in _SAME)
 
 
-def _one_of(items, random: np.random.Generator):
-    return items[random.integers(len(items))]
+def _one_of(items: Sequence[Item], random: np.random.Generator) -> Item:
+    return items[int(random.integers(len(items)))]

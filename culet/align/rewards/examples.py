@@ -46,7 +46,7 @@ def read_preferences(paths: Iterable[str | Path]) -> Iterator[Preference]:
 
     A line holds "chosen" and "rejected", or "first", "second" and a "label" from 0 to 1, and the "prompt" of both. If
     there is no prompt, both are whole dialogues: the prompt is what they begin with alike, up to the last turn of the
-    assistant (hh-rlhf's "\\n\\nAssistant:"), or else to the end of a line.
+    assistant ("Assistant:" behind an empty line, as in hh-rlhf), or else to the end of a line.
 
     Raises FileNotFoundError for a path that does not exist, and ValueError, naming file and line, for a line that is no
     such object, a label that is no number from 0 to 1, and files with no pair in them.
@@ -131,9 +131,9 @@ def _rows(texts: list[list[list[int]]], labels: list[float], weights: np.ndarray
             "the model's context goes, or leave them out"
         )
     tokens = np.zeros((*lengths.shape, longest.max()), np.int32)
-    for row, example in zip(tokens, texts, strict=True):
-        for place, text in zip(row, example, strict=True):
-            place[: len(text)] = text
+    for row, example in enumerate(texts):
+        for place, text in enumerate(example):
+            tokens[row, place, : len(text)] = text
     return {
         "tokens": tokens,
         "lengths": lengths,
@@ -165,6 +165,6 @@ def _label(data: dict[str, Any], where: str) -> float:
 
 
 def _shared(first: str, second: str) -> str:
-    same = os.path.commonprefix([first, second])
+    same = os.path.commonprefix([first, second])  # noqa: RUF071 - of letters is what is meant
     turn = same.rfind(_LAST_TURN)
     return same[: turn + len(_LAST_TURN)] if turn >= 0 else same[: same.rfind("\n") + 1]

@@ -29,7 +29,10 @@ def human_statements(name: str) -> list[Statement]:
     """
     if name not in _READERS:
         raise ValueError(f"no set of human labels is called {name!r}; there are {', '.join(HUMAN_SETS)}")
-    return list(_READERS[name]())
+    try:
+        return list(_READERS[name]())
+    except KeyError as missing:
+        raise ValueError(f"the file of {name} has no field {missing}; is it the published one?") from None
 
 
 def area_under_curve(scores: Float[np.ndarray, "N"], positive: Bool[np.ndarray, "N"]) -> float:
@@ -55,7 +58,9 @@ def _qags(file: str) -> Iterator[Statement]:
             yield Statement(premise=data["article"], hypothesis=judged["sentence"], label=sum(said) / len(said))
 
 
-def _table(parts: Sequence[str], premise: str, hypothesis: str, label: str, labels: dict[str, float]):
+def _table(
+    parts: Sequence[str], premise: str, hypothesis: str, label: str, labels: dict[str, float]
+) -> Iterator[Statement]:
     """The rows of a tab-separated file whose label is among `labels`."""
     lines = read_text(data_file(*parts)).split("\n")
     for row in csv.DictReader((line for line in lines if line), delimiter="\t", quoting=csv.QUOTE_NONE):

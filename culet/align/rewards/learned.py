@@ -35,7 +35,7 @@ def preference_reward(model: RewardModel, tokenizer: "Tokenizer", *, batch_size:
 def entailment_reward(
     model: RewardModel, tokenizer: "Tokenizer", *, premise: str | None = None, batch_size: int = 16
 ) -> Reward:
-    """log P(the answer follows from the premise), at most 0: in nats, the reward of 2306.00186.
+    """The log P(the answer follows from the premise), in nats, at most 0: the reward of 2306.00186.
 
     The premise is the text in the column of that name, by default the prompt. An empty answer says nothing false and
     may score high: report lengths beside this reward, or add one for length.

@@ -9,7 +9,6 @@ Axis letters: D width.
 import json
 import math
 from pathlib import Path
-from typing import get_args
 
 import equinox as eqx
 import jax
@@ -22,7 +21,11 @@ from culet.lm.tensors import TensorFolder
 from culet.lm.writing import CONFIG, staged, write_json
 
 _HEAD = "score.weight"
-_UNNAMED = "LABEL_0"  # what transformers calls the label of a reward model that other tools trained
+_MEANINGS: dict[str, Meaning] = {
+    "reward": "reward",
+    "entailment": "entailment",
+    "LABEL_0": "reward",  # what transformers calls the label of reward models that other tools trained
+}
 _SUFFIX = "ForSequenceClassification"
 
 
@@ -69,16 +72,22 @@ def load_reward_model(path: str | Path, *, dtype: str | None = None) -> tuple[Re
         )
     labels, centre = config.get("id2label"), config.get("centre", 0.0)
     label = labels.get("0") if isinstance(labels, dict) and len(labels) == 1 else None
-    meaning = "reward" if label == _UNNAMED else label
-    if meaning not in get_args(Meaning):
+    meaning: Meaning | None = _MEANINGS.get(str(label))
+    if meaning is None:
         raise ConfigError(
-            f"{file}: id2label must hold one label, {' or '.join(get_args(Meaning))}; this model has another purpose"
+            f"{file}: id2label must hold one label, {', '.join(_MEANINGS)}; this model has another purpose"
         )
     if not isinstance(centre, int | float) or not math.isfinite(centre):
         raise ConfigError(f"{file}: centre must be a finite number, not {brief(centre)}")
     backbone = load_model(folder, dtype=dtype, beside=(_HEAD,))
     model = RewardModel(backbone, meaning, key=jax.random.key(0))
-    return _with_head(model, TensorFolder(folder), float(centre)), Tokenizer.load(folder)
+    tokenizer = Tokenizer.load(folder)
+    if tokenizer.vocabulary > backbone.config.vocabulary:
+        raise ValueError(
+            f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens but the model embeds "
+            f"{backbone.config.vocabulary}; they do not belong together"
+        )
+    return _with_head(model, TensorFolder(folder), float(centre)), tokenizer
 
 
 def _with_head(model: RewardModel, tensors: TensorFolder, centre: float) -> RewardModel:

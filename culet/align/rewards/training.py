@@ -45,7 +45,9 @@ def evaluate_judgement(model: RewardModel, rows: Rows, batch_size: int = 16) -> 
     """
     sums = []  # on the device until the end, so that batches follow each other without a wait
     for start in range(0, len(rows["labels"]), batch_size):
-        batch = {name: filled(array[start : start + batch_size], batch_size) for name, array in rows.items()}
+        batch = {
+            name: jnp.asarray(filled(array[start : start + batch_size], batch_size)) for name, array in rows.items()
+        }
         found = _sums(model, batch)
         sums.append((found.total, found.weight, found.metrics["accuracy"], found.metrics["decided"]))
     total, weight, right, decided = (np.sum(part, dtype=np.float64) for part in zip(*jax.device_get(sums), strict=True))
