@@ -41,12 +41,9 @@ class RewardModel(eqx.Module):
     def __call__(
         self, tokens: Int[Array, "T"], length: Int[Array, ""] | None = None, *, remat: bool = False, scan: bool = False
     ) -> Float[Array, ""]:
-        """The number of one text, its last token the one before place `length`; what stands behind it is padding."""
-        places = jnp.arange(tokens.shape[0])
-        if length is None:
-            length = jnp.array(tokens.shape[0])
-        positions = jnp.where(places < length, places, -1)
-        last = self.backbone.hidden(tokens, positions, remat=remat, scan=scan)[jnp.maximum(length - 1, 0)]
+        """The number of one text, its last token the one before place `length`; what follows is padding, unseen."""
+        length = jnp.array(tokens.shape[0]) if length is None else length
+        last = self.backbone.hidden(tokens, remat=remat, scan=scan)[jnp.maximum(length - 1, 0)]
         product = last.astype(jnp.float32) @ self.head.astype(jnp.float32)
         return product - self.centre.astype(jnp.float32)
 

@@ -75,6 +75,7 @@ def test_statements(tmp_path):
         ('{"first": "a", "second": "b", "label": NaN}', "\"label\" must be a number from 0 to 1, and it is 'nan'"),
         ('{"first": "a", "second": "b", "label": 1.5}', "it is '1.5'"),
         ('{"first": "a", "second": "b", "label": "1"}', "must be a number"),
+        ('{"first": "a", "second": "b", "label": -0.5}', "it is '-0.5'"),
         ('{"first": "a", ', "not valid JSON"),
     ],
 )

@@ -49,9 +49,9 @@ def test_files_as_they_are(tmp_path, monkeypatch):
     judged = [{"sentence": "s", "responses": [{"response": said} for said in ("yes", "no", "yes")]}]
     put(tmp_path, "qags/mturk_xsum.jsonl.gz", json.dumps({"article": "a", "summary_sentences": judged}) + "\n")
     assert human_statements("qags-xsum") == [Statement(premise="a", hypothesis="s", label=2 / 3)]
-    lines = ["index\tsentence1\tsentence2\tlabel", '0\tHe said "yes.\tYes.\tentailment', "1\tp\th\tnot_entailment", ""]
+    lines = ["index\tsentence1\tsentence2\tlabel", '0\t"Yes, he said.\tYes.\tentailment', "1\tp\th\tnot_entailment", ""]
     put(tmp_path, "rte/dev.tsv.gz", "\n".join(lines))
-    first = Statement(premise='He said "yes.', hypothesis="Yes.", label=1.0)
+    first = Statement(premise='"Yes, he said.', hypothesis="Yes.", label=1.0)
     assert human_statements("rte-dev") == [first, Statement(premise="p", hypothesis="h", label=0.0)]
     put(tmp_path, "rte/train.tsv.gz", "a\tb\n1\t2\n")
     with pytest.raises(ValueError, match="the file of rte-train has no field 'label'"):
