@@ -6,8 +6,9 @@ What does not follow is made: another image's caption, or the caption with one w
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -46,16 +47,19 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) -> list[Statement]:
     """For each image a caption that follows, and the same with a word changed or else another image's, which do not.
 
-    The five captions of an image are the hypothesis in turn. A word is changed for half of the images, those left out
-    whose hypothesis holds none that could be. With `images`, so many of the `part`, drawn at random. The same `seed`
+    The five captions of an image are the hypothesis in turn. `swapped` changes a word for about a third of the images.
+    With `images`, so many of the `part`, drawn at random. The same `seed`
     gives the same statements.
 
     Raises FileNotFoundError where the captions are not there, ValueError for fewer images than asked for.
     """
+    if part not in get_args(Part):
+        raise ValueError(f"there are no captions of {part!r}, but of {', '.join(get_args(Part))}")
     files = [read_text(data_file("multi30k-captions", f"{part}.{n + 1}.en.gz")).splitlines() for n in range(CAPTIONS)]
     every = list(zip(*files, strict=True))
     if not 2 <= (images or len(every)) <= len(every):
         raise ValueError(f"the captions of {part} are of {len(every)} images; from 2 to so many can be used")
+    counts = Counter(word for captions in every for caption in captions for word in _words(caption))
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(every))[: images or len(every)]
     statements = []
@@ -64,7 +68,7 @@ def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) 
         hypothesis = every[number][left_out]
         premise = " ".join(caption for n, caption in enumerate(every[number]) if n != left_out)
         statements.append(Statement(premise=premise, hypothesis=hypothesis, label=1.0))
-        changed = swapped(hypothesis, premise, random) if random.random() < 0.5 else None
+        changed = swapped(hypothesis, premise, counts, random)
         if changed is None:
             other = every[chosen[(place + random.integers(1, len(chosen))) % len(chosen)]]
             changed = other[random.integers(CAPTIONS)]
@@ -73,13 +77,19 @@ def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) 
 
 
 def swapped(
-    hypothesis: str, premise: str, random: np.random.Generator, kinds: Sequence[str] = tuple(KINDS)
+    hypothesis: str,
+    premise: str,
+    counts: Counter[str],
+    random: np.random.Generator,
+    kinds: Sequence[str] = tuple(KINDS),
 ) -> str | None:
     """The hypothesis with one colour, number or noun changed to another that occurs in neither text.
 
-    None where it has no such word. A kind is drawn among those that occur, then a word of it, then its substitute.
+    A kind is drawn among those that occur, then a word of it, then its substitute. One that is rarer, by `counts`, than
+    what it stands for is given up in proportion, as Metropolis does: changed captions then hold each word as often as
+    true ones, and which is which cannot be told without the premise. None where it is given up or no word can change.
     """
-    used = {word.lower() for text in (hypothesis, premise) for word in _WORD.findall(text)}
+    used = {*_words(hypothesis), *_words(premise)}
     places: dict[str, list[tuple[re.Match[str], list[str]]]] = {}
     for match in _WORD.finditer(hypothesis):
         kind, group = _KIND_OF.get(match[0].lower(), ("", ()))
@@ -91,8 +101,14 @@ def swapped(
     matches = places[_one_of(sorted(places), random)]
     match, unused = _one_of(matches, random)
     word = _one_of(unused, random)
+    if random.random() * counts[match[0].lower()] > counts[word]:
+        return None
     word = word.capitalize() if match[0][0].isupper() else word
     return hypothesis[: match.start()] + word + hypothesis[match.end() :]
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 def _means_the_same(word: str, used: set[str]) -> bool:

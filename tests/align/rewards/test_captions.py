@@ -1,6 +1,7 @@
 """Changed captions: one word of the same kind, none that anybody said."""
 
 import gzip
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from culet.align.rewards import caption_statements, swapped
 from culet.align.rewards.captions import KINDS
 
+ALIKE = Counter({word: 7 for groups in KINDS.values() for group in groups for word in group})
 RANDOM = np.random.default_rng(0)
 TEXT = "Two dogs and a man in a red jacket run."
 
@@ -19,7 +21,7 @@ def words(text):
 def test_one_word_changes_to_another_of_its_kind():
     seen = set()
     for _ in range(200):
-        changed = swapped(TEXT, "A boy near three cats and a blue car.", RANDOM)
+        changed = swapped(TEXT, "A boy near three cats and a blue car.", ALIKE, RANDOM)
         assert changed is not None
         pairs = [(a, b) for a, b in zip(words(TEXT), words(changed), strict=True) if a != b]
         (old, new), *rest = pairs
@@ -34,15 +36,27 @@ def test_one_word_changes_to_another_of_its_kind():
 
 def test_a_word_that_others_may_have_meant_is_no_change():
     for _ in range(50):
-        changed = swapped("A man.", "A boy stands here.", RANDOM)
+        changed = swapped("A man.", "A boy stands here.", ALIKE, RANDOM)
         assert changed in ("A woman.", "A girl.", "A baby.")
-        assert "boy" not in str(swapped("A man.", "A man.", RANDOM))
+        assert "boy" not in str(swapped("A man.", "A man.", ALIKE, RANDOM))
 
 
 def test_only_the_kinds_asked_for():
-    assert all(words(str(swapped(TEXT, "", RANDOM, ["number"])))[1:] == words(TEXT)[1:] for _ in range(20))
-    assert swapped("Nothing to see here.", "", RANDOM) is None
-    assert swapped(TEXT, "", RANDOM, []) is None
+    assert all(words(str(swapped(TEXT, "", ALIKE, RANDOM, ["number"])))[1:] == words(TEXT)[1:] for _ in range(20))
+    assert swapped("Nothing to see here.", "", ALIKE, RANDOM) is None
+    assert swapped(TEXT, "", ALIKE, RANDOM, []) is None
+
+
+def test_changed_captions_hold_each_word_as_often_as_true_ones():
+    """From captions with colours by their counts come captions with the same counts, those not changed among them."""
+    counts = Counter(red=60, blue=25, black=10, pink=5)
+    true = [word for word, count in counts.items() for _ in range(40 * count)]
+    found: Counter[str] = Counter()
+    for word in true:
+        found[words(swapped(f"A {word} hat.", "", counts, RANDOM, ["colour"]) or f"A {word} hat.")[1]] += 1
+    for word, count in counts.items():
+        assert found[word] == pytest.approx(40 * count, abs=4 * (40 * count) ** 0.5)
+    assert set(found) == set(counts)  # and none that nobody says
 
 
 @pytest.fixture
@@ -50,7 +64,7 @@ def data(tmp_path, monkeypatch):
     folder = tmp_path / "multi30k-captions"
     folder.mkdir()
     for n in range(5):
-        lines = [f"A red thing {image} as seen by {n}." for image in range(10)]
+        lines = [f"A {'red' if image % 2 else 'blue'} thing {image} as seen by {n}." for image in range(10)]
         (folder / f"val.{n + 1}.en.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     monkeypatch.setenv("CULET_DATA", str(tmp_path))
 
@@ -65,7 +79,8 @@ def test_captions_become_statements_in_equal_number(data):
     false = statements[1::2]
     changed = [each.hypothesis.split()[3] == each.premise.split()[3] for each in false]  # else another image's
     assert 0 < sum(changed) < 10
-    assert [("red" not in each.hypothesis) for each in false] == changed
+    colour = {each.hypothesis.split()[3]: each.hypothesis.split()[1] for each in statements[::2]}
+    assert [each.hypothesis.split()[1] != colour[each.hypothesis.split()[3]] for each in false] == changed
     assert {statement.hypothesis[-2] for statement in statements[::2]} == set("01234")
 
 
