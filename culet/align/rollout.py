@@ -19,6 +19,9 @@ from culet.lm.decode import PIECE, advance, begin, left_padded, seen_in
 from culet.lm.sampling import Sampling
 from culet.objectives import token_log_probabilities
 
+TOLERANCE = 0.01  # nats; rounding is below a thousandth, a wrong temperature or position far above
+EDGE = 0.01  # of the tokens
+
 
 class Prompts(eqx.Module):
     """Token ids of prompts of different lengths, at the right of the slots."""
@@ -35,7 +38,7 @@ class Rollout(eqx.Module):
     mask: Float[Array, "B N"]  # 1 for every token that was written, the stop token among them
     finished: Bool[Array, "B"]  # whether a stop token was written
     log_probabilities: Float[Array, "B N"]  # of the sampler, under the model itself: at temperature 1, without filters
-    sampling: Sampling  # what the distribution that was drawn from was made by
+    drawn: Float[Array, "B N"]  # of the sampler, under what it drew from: after penalty, temperature and filters
 
     @property
     def lengths(self) -> Int[Array, "B"]:
@@ -76,21 +79,24 @@ def sample(
     model = jax.lax.stop_gradient(model)
     keys = jax.random.split(key, len(prompts.tokens))
     penalised = sampling.repetition_penalty is not None
-    decoding = begin(model, prompts.tokens, prompts.padding, new_tokens, keys, track_seen=penalised)
+    decoding = begin(model, prompts.tokens, prompts.padding, new_tokens, keys, track_seen=penalised, track_drawn=True)
     decoding = advance(model, decoding, sampling, stop_ids, new_tokens)
+    assert decoding.drawn is not None
     written = decoding.lengths + decoding.done.astype(jnp.int32)  # `lengths` leaves the stop token out
     mask = jnp.arange(new_tokens)[None, :] < written[:, None]
     return Rollout(
-        prompts, decoding.tokens, mask.astype(jnp.float32), decoding.done, decoding.log_probabilities, sampling
+        prompts, decoding.tokens, mask.astype(jnp.float32), decoding.done, decoding.log_probabilities, decoding.drawn
     )
 
 
-def hidden(model: Decoder, rollout: Rollout, *, remat: bool = False) -> Float[Array, "B N D"]:
-    """What the model maps to the vocabulary before each token of the completions."""
-    tokens = jnp.concatenate([rollout.prompts.tokens, rollout.completions], axis=1)[:, :-1]
+def hidden(model: Decoder, rollout: Rollout, *, remat: bool = False, after: bool = False) -> Float[Array, "B N D"]:
+    """What the model makes of the text before each token of the completions, or with `after` of the text up to it."""
+    tokens = jnp.concatenate([rollout.prompts.tokens, rollout.completions], axis=1)
     places = jnp.arange(tokens.shape[1])[None, :] - rollout.prompts.padding[:, None]
     run = jax.vmap(lambda row, positions: model.hidden(row, positions, remat=remat))
-    return run(tokens, jnp.maximum(places, -1))[:, rollout.prompts.tokens.shape[1] - 1 :]
+    first = rollout.prompts.tokens.shape[1] - (0 if after else 1)
+    span = slice(0, first + rollout.completions.shape[1])
+    return run(tokens[:, span], jnp.maximum(places[:, span], -1))[:, first:]
 
 
 def log_probabilities(model: Decoder, rollout: Rollout, *, remat: bool = False) -> Float[Array, "B N"]:
@@ -104,12 +110,12 @@ def log_probabilities(model: Decoder, rollout: Rollout, *, remat: bool = False) 
     return jnp.where(rollout.mask == 0, 0, found)
 
 
-def drawn_log_probabilities(model: Decoder, rollout: Rollout) -> Float[Array, "B N"]:
-    """Those of the distribution that the tokens were drawn from: after penalty, temperature and filters.
+def drawn_log_probabilities(model: Decoder, rollout: Rollout, sampling: Sampling) -> Float[Array, "B N"]:
+    """Those of the distribution that `sampling` makes of the model's, as a training pass finds them.
 
     0 beyond the end. All logits of a place are in memory at once, those of one place at a time.
     """
-    tokens, sampling = rollout.prompts.tokens, rollout.sampling
+    tokens = rollout.prompts.tokens
     real = jnp.arange(tokens.shape[1])[None, :] >= rollout.prompts.padding[:, None]
     seen = seen_in(tokens, real, model.config.vocabulary)
     mark = jax.vmap(lambda row, token: row.at[token].set(True))
@@ -123,6 +129,28 @@ def drawn_log_probabilities(model: Decoder, rollout: Rollout) -> Float[Array, "B
     return jnp.where(rollout.mask == 0, 0, jax.lax.scan(place, seen, columns)[1].T)
 
 
-def mismatch(rollout: Rollout, found: Float[Array, "B N"]) -> Float[Array, ""]:
-    """The greatest difference between the sampler's log-probabilities and `found` by a training pass, in nats."""
-    return jnp.max(jnp.where(rollout.mask == 0, 0, jnp.abs(found - rollout.log_probabilities)))
+def mismatch(rollout: Rollout, sampler: Float[Array, "B N"], trainer: Float[Array, "B N"]) -> Float[Array, "B N"]:
+    """How far what sampler and trainer find for each token that was written lies apart, in nats; 0 beyond the end."""
+    return jnp.where(rollout.mask == 0, 0, jnp.abs(trainer - sampler))
+
+
+def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
+    """Raises RuntimeError unless a training pass finds the sampler's log-probabilities, before and after every warp.
+
+    As long as the same parameters wrote the rollout they differ by rounding alone, less than `TOLERANCE`. Rounding may
+    also put a token on the other side of a filter's edge, so after a warp a few tokens (`EDGE`) may lie apart.
+    """
+    for what, sampler, trainer, share in (
+        ("temperature 1", rollout.log_probabilities, _log_probabilities(model, rollout), 0.0),
+        ("what was drawn from", rollout.drawn, _drawn_log_probabilities(model, rollout, sampling), EDGE),
+    ):
+        apart = np.asarray(mismatch(rollout, sampler, trainer))
+        if np.sum(~(apart <= TOLERANCE)) > share * np.sum(np.asarray(rollout.mask)):
+            raise RuntimeError(
+                f"sampler and trainer disagree by up to {apart.max():.2g} nats about a token ({what}): the rollout was "
+                "not written by the parameters that are trained"
+            )
+
+
+_log_probabilities = eqx.filter_jit(log_probabilities)
+_drawn_log_probabilities = eqx.filter_jit(drawn_log_probabilities)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from culet.core.checkpoint import restore_checkpoint, save_checkpoint
+from culet.core.checkpoint import checkpoint_steps, restore_checkpoint, save_checkpoint
 from culet.core.interrupt import Interrupted, Interrupts
 from culet.core.log import RunLog, Throughput
 from culet.core.mesh import place
@@ -57,6 +57,7 @@ def fit(
     log_every: int = 10,
     evaluate: Callable[[Any], Mapping[str, Any]] | None = None,
     evaluate_every: int | None = None,
+    prepare: Callable[[Any, Any], Any] | None = None,
     mesh: Mesh | None = None,
     progress: bool = True,
     name: str = "training",
@@ -68,6 +69,9 @@ def fit(
     scalars. `loss` and `tokens` are shown; `culprit`, an index among `jax.tree.leaves(state)` or -1, names the leaf to
     blame when something is not finite. Without `batches`, steps get None. With a `mesh`, batches are cut over its axes
     `data` and `fsdp`; place the state with `shard` before.
+
+    `prepare(state, batch)`, which is not compiled, makes of a batch what the step gets: what the state itself has
+    written, say, and what a judge thinks of it. If it raises, the state before is saved in `folder` first.
 
     `evaluate(state)` gives numbers by name, every `evaluate_every` steps and at the end; `progress` shows a bar under
     `name`.
@@ -104,6 +108,14 @@ def fit(
         before = None  # the metrics of the step before: looked at while the device is busy with the next one
         for done in range(start + 1, steps + 1):
             batch = None if batches is None else batches[done - 1]
+            if prepare is not None:
+                try:
+                    batch = prepare(state, batch)
+                except Exception:
+                    if before is not None:
+                        report.write(done - 1, report.check(done - 1, before), logged=True)
+                    report.rescue(state, done - 1, keep)
+                    raise
             batch = batch if mesh is None or batch is None else place(batch, mesh)
             state, metrics = advance((batch, fixed), state)
             if before is not None:
@@ -161,6 +173,12 @@ class _Report:
             if self.log:
                 self.log.write(step, values if rate is None else values | {"tokens_per_second": rate})
             self.throughput.restart()
+
+    def rescue(self, state: Any, step: int, keep: int) -> None:
+        """Saves a state that was not due to be saved, unless there is nothing new in it."""
+        if self.folder is not None and step not in (0, *checkpoint_steps(self.folder / "checkpoints")):
+            self.sync(plot=False)
+            save_checkpoint(self.folder / "checkpoints", step, state, keep=keep)
 
     def sync(self, plot: bool) -> None:
         if self.log:

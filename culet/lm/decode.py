@@ -29,7 +29,8 @@ class Decoding(eqx.Module):
     at: Int[Array, ""]
     padding: Int[Array, "B"]  # slots on the left of each row that hold nothing
     tokens: Int[Array, "B N"]
-    log_probabilities: Float[Array, "B N"]
+    log_probabilities: Float[Array, "B N"]  # under the model itself
+    drawn: Float[Array, "B N"] | None  # under what was drawn from, if that is to be kept
     count: Int[Array, ""]  # how many of N are written
     done: Bool[Array, "B"]
     lengths: Int[Array, "B"]  # tokens of each row before it was done
@@ -66,6 +67,7 @@ def begin(
     keys: Key[Array, "B"],
     *,
     track_seen: bool,
+    track_drawn: bool = False,
 ) -> Decoding:
     """Reads prompts that are `left_padded`, in pieces; may stand within a compiled function.
 
@@ -82,6 +84,7 @@ def begin(
     return Decoding(
         states=states, hidden=hidden, at=jnp.int32(slots), padding=jnp.asarray(padding),
         tokens=jnp.zeros((rows, room), jnp.int32), log_probabilities=jnp.zeros((rows, room), jnp.float32),
+        drawn=jnp.zeros((rows, room), jnp.float32) if track_drawn else None,
         count=jnp.int32(0), done=jnp.zeros((rows,), bool), lengths=jnp.zeros((rows,), jnp.int32),
         seen=seen_in(tokens, positions >= 0, model.config.vocabulary) if track_seen else None,
         keys=jax.random.clone(keys),
@@ -137,6 +140,9 @@ def _write(model, sampling, stop_ids, decoding: Decoding) -> Decoding:
     logits = jax.vmap(lambda hidden: model.logits(hidden[None])[0])(decoding.hidden)
     keys = jax.vmap(jax.random.fold_in, (0, None))(decoding.keys, decoding.count)
     tokens, log_probabilities = jax.vmap(sampling)(logits, decoding.seen, keys)
+    drawn = decoding.drawn
+    if drawn is not None:
+        drawn = _put(drawn, jax.vmap(sampling.log_probability)(logits, decoding.seen, tokens), decoding.count)
     done = decoding.done | jnp.any(tokens[:, None] == stop_ids[None, :], axis=1)
     positions = decoding.at - decoding.padding
     axes = (0, 0, 0, None)
@@ -151,6 +157,7 @@ def _write(model, sampling, stop_ids, decoding: Decoding) -> Decoding:
         padding=decoding.padding,
         tokens=_put(decoding.tokens, tokens, decoding.count),
         log_probabilities=_put(decoding.log_probabilities, log_probabilities, decoding.count),
+        drawn=drawn,
         count=decoding.count + 1,
         done=done,
         lengths=decoding.lengths + (~done).astype(jnp.int32),

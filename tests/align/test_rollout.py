@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from culet.align import as_prompts, drawn_log_probabilities, log_probabilities, sample
-from culet.align.rollout import mismatch
+from culet.align.rollout import check_sampler
 from culet.lm.sampling import Sampling
 from tests.lm.small import small
 from tests.lm.test_sampling import kept
@@ -23,8 +23,13 @@ def test_the_sampler_and_the_trainer_agree_and_rows_do_not_touch(name):
     rollout = sample(model, as_prompts(PROMPTS), Sampling(1.0), NONE, NEW, jax.random.key(1))
     found = eqx.filter_jit(log_probabilities)(model, rollout)
     np.testing.assert_allclose(found, rollout.log_probabilities, atol=2e-4)
-    assert float(mismatch(rollout, found)) < 2e-4
-    assert float(mismatch(rollout, found.at[2, 3].add(0.5))) > 0.4
+    check_sampler(model, rollout, Sampling(1.0))
+    with pytest.raises(RuntimeError, match=r"disagree by up to 0\.5 nats"):
+        check_sampler(
+            model, eqx.tree_at(lambda r: r.log_probabilities, rollout, found.at[2, 3].add(0.5)), Sampling(1.0)
+        )
+    with pytest.raises(RuntimeError, match="what was drawn from"):
+        check_sampler(model, rollout, Sampling(0.8))
     for row, prompt in enumerate(PROMPTS):  # without padding, row by row
         tokens = jnp.array(prompt + rollout.completions[row].tolist())
         alone = jax.nn.log_softmax(model(tokens))[len(prompt) - 1 : -1]
@@ -46,7 +51,8 @@ def test_the_distribution_that_was_drawn_from(case):
     """Against the filters of the tests of sampling, in float64, on logits of the model for each row alone."""
     model = small("gemma-2-2b")
     rollout = sample(model, as_prompts(PROMPTS), Sampling(**case), NONE, NEW, jax.random.key(2))
-    found = np.asarray(eqx.filter_jit(drawn_log_probabilities)(model, rollout))
+    found = np.asarray(eqx.filter_jit(drawn_log_probabilities)(model, rollout, Sampling(**case)))
+    np.testing.assert_allclose(rollout.drawn * rollout.mask, found, atol=2e-3)
     for row, prompt in enumerate(PROMPTS):
         tokens = prompt + rollout.completions[row].tolist()
         logits = np.asarray(model(jnp.array(tokens)), np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from culet import core
+from culet.core.log import read_log
 from tests.core.toy import PLAIN_STEP, setup
 
 QUIET: Any = {"progress": False}
@@ -223,3 +224,22 @@ def test_the_bar_tells_step_loss_and_speed(capfd):
     core.fit(step, state, batches, steps=3, name="a toy")
     shown = capfd.readouterr().err
     assert all(word in shown for word in ("a toy", "3/3", "loss 2.", "tokens/s"))
+
+
+def test_what_a_batch_is_prepared_into_depends_on_the_state_and_a_failure_loses_nothing(tmp_path):
+    def step(state, batch):
+        return state + batch, {"loss": state}
+
+    def prepare(state, batch):
+        if float(state) > 10 and not mended:
+            raise ConnectionError("nobody answers")
+        return 2 * state + batch
+
+    mended = []
+    settings: dict[str, Any] = {"steps": 5, "prepare": prepare, "folder": tmp_path, "progress": False}
+    with pytest.raises(ConnectionError, match="nobody answers"):
+        core.fit(step, jnp.float32(0), [jnp.float32(1)] * 5, **settings)
+    assert core.checkpoint_steps(tmp_path / "checkpoints") == [3]  # 0, 1, 4, 13: not a multiple of anything
+    mended.append(True)
+    assert float(core.fit(step, jnp.float32(0), [jnp.float32(1)] * 5, **settings)) == 121
+    assert [row["step"] for row in read_log(tmp_path / "log.jsonl")] == [3, 5]

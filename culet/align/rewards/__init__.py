@@ -7,38 +7,117 @@ from culet.core.lazy import lazy
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
     from culet.align.rewards.captions import caption_statements, swapped
+    from culet.align.rewards.checks import (
+        combined,
+        exact_number,
+        exact_text,
+        keyword_count,
+        keywords,
+        length_near,
+        length_penalty,
+        matches,
+    )
+    from culet.align.rewards.endpoint import Endpoint, EndpointError
+    from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
     from culet.align.rewards.examples import (
-        Preference,
+        Pair,
         Statement,
         preference_rows,
         read_preferences,
         read_statements,
         statement_rows,
-    )  # fmt: skip
+    )
     from culet.align.rewards.human_labels import HUMAN_SETS, area_under_curve, human_statements
-    from culet.align.rewards.learned import entailment_reward, entailment_scores, preference_reward
+    from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
+    from culet.align.rewards.judge import ModelJudge, ModelScore
+    from culet.align.rewards.learned import entailment_reward, entailment_scores, learned_reward
     from culet.align.rewards.model import RewardModel, scores
+    from culet.align.rewards.preference import (
+        PositionBias,
+        Preference,
+        both_orders,
+        position_bias,
+        preferred_by,
+        probabilities_of,
+    )
     from culet.align.rewards.reward_folder import load_reward_model, save_reward_model
     from culet.align.rewards.training import evaluate_judgement, judgement, train_reward_model
 
 _HOME = {
     "answer": ("Answer", "Reward", "rewards_of"),
-    "captions": ("caption_statements", "swapped"),
-    "examples": (
-        "Preference", "Statement", "preference_rows", "read_preferences", "read_statements", "statement_rows",
+    "checks": (
+        "combined",
+        "exact_number",
+        "exact_text",
+        "keyword_count",
+        "keywords",
+        "length_near",
+        "length_penalty",
+        "matches",
     ),
+    "endpoint": ("Endpoint", "EndpointError"),
+    "endpoint_judge": ("EndpointJudge", "EndpointScore"),
+    "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
+    "judge": ("ModelJudge", "ModelScore"),
+    "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
+    "captions": ("caption_statements", "swapped"),
+    "examples": ("Pair", "Statement", "preference_rows", "read_preferences", "read_statements", "statement_rows"),
     "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
-    "learned": ("entailment_reward", "entailment_scores", "preference_reward"),
+    "learned": ("entailment_reward", "entailment_scores", "learned_reward"),
     "model": ("RewardModel", "scores"),
     "reward_folder": ("load_reward_model", "save_reward_model"),
     "training": ("evaluate_judgement", "judgement", "train_reward_model"),
-}  # fmt: skip
+}
 
 __all__ = [
-    "HUMAN_SETS", "Answer", "Preference", "Reward", "RewardModel", "Statement", "area_under_curve",
-    "caption_statements", "entailment_reward", "entailment_scores", "evaluate_judgement", "human_statements",
-    "judgement", "load_reward_model", "preference_reward", "preference_rows", "read_preferences", "read_statements",
-    "rewards_of", "save_reward_model", "scores", "statement_rows", "swapped", "train_reward_model",
-]  # fmt: skip
+    "HUMAN_SETS",
+    "Accuracies",
+    "Answer",
+    "Endpoint",
+    "EndpointError",
+    "EndpointJudge",
+    "EndpointScore",
+    "ModelJudge",
+    "ModelScore",
+    "Pair",
+    "PositionBias",
+    "Preference",
+    "Reward",
+    "RewardModel",
+    "Statement",
+    "accuracies",
+    "area_under_curve",
+    "both_orders",
+    "caption_statements",
+    "combined",
+    "entailment_reward",
+    "entailment_scores",
+    "evaluate_judgement",
+    "exact_number",
+    "exact_text",
+    "follows",
+    "human_statements",
+    "instructions_followed",
+    "judgement",
+    "keyword_count",
+    "keywords",
+    "learned_reward",
+    "length_near",
+    "length_penalty",
+    "load_reward_model",
+    "matches",
+    "position_bias",
+    "preference_rows",
+    "preferred_by",
+    "probabilities_of",
+    "read_preferences",
+    "read_statements",
+    "rewards_of",
+    "save_reward_model",
+    "scores",
+    "statement_rows",
+    "swapped",
+    "train_reward_model",
+]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

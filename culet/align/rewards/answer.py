@@ -23,7 +23,7 @@ class Answer:
 
 
 Reward = Callable[[Sequence[Answer]], Float[np.ndarray, "B"]]
-"""One number per answer, greater for better ones. What an answer gets must not depend on the others it is asked with."""
+"""One number per answer, greater for better ones. No answer's number may depend on the other answers."""
 
 
 def rewards_of(reward: Reward, answers: Sequence[Answer], name: str = "the reward") -> Float[np.ndarray, "B"]:

@@ -22,7 +22,7 @@ _LAST_TURN = "\n\nAssistant:"  # what the answer follows in dialogues of the hh-
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Preference:
+class Pair:
     """Two answers to a prompt, and the probability that the first is the better one (0.5: neither is)."""
 
     prompt: str
@@ -40,7 +40,7 @@ class Statement:
     label: float
 
 
-def read_preferences(paths: Iterable[str | Path]) -> Iterator[Preference]:
+def read_preferences(paths: Iterable[str | Path]) -> Iterator[Pair]:
     """The pairs in `.jsonl` files and folders of them, gzipped or not.
 
     A line holds "chosen" and "rejected", or "first", "second" and a "label" from 0 to 1, and the "prompt" of both. If
@@ -61,7 +61,7 @@ def read_preferences(paths: Iterable[str | Path]) -> Iterator[Preference]:
         prompt = text_field(data, "prompt", where) if "prompt" in data else _shared(first, second)
         if "prompt" not in data:
             first, second = first[len(prompt) :], second[len(prompt) :]
-        yield Preference(prompt=prompt, first=first, second=second, label=label)
+        yield Pair(prompt=prompt, first=first, second=second, label=label)
 
 
 def read_statements(paths: Iterable[str | Path]) -> Iterator[Statement]:
@@ -84,7 +84,7 @@ def encode_statement(tokenizer: "Tokenizer", premise: str, hypothesis: str) -> l
     return [*tokenizer.encode(premise, eos=True, special=False), *_ended(tokenizer, hypothesis)]
 
 
-def preference_rows(pairs: Sequence[Preference], tokenizer: "Tokenizer", length: int) -> "Rows":
+def preference_rows(pairs: Sequence[Pair], tokenizer: "Tokenizer", length: int) -> "Rows":
     """`tokens` [N 2 T], `lengths` [N 2], `labels` [N] and `weights` [N]: 0 where both answers are the same text.
 
     Raises ValueError where there is nothing to learn (no pair, none whose answers differ, all labels 0.5), and for a

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from culet.lm import Tokenizer
 
 
-def preference_reward(model: RewardModel, tokenizer: "Tokenizer", *, batch_size: int = 16) -> Reward:
+def learned_reward(model: RewardModel, tokenizer: "Tokenizer", *, batch_size: int = 16) -> Reward:
     """The score of prompt and answer. `tokenizer` is the model's own, whatever the one that the policy writes with.
 
     The end token stands behind every answer, as in training, also where it was cut off: the text is judged as it

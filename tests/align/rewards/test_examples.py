@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from culet.align.rewards import (
-    Preference,
+    Pair,
     Statement,
     preference_rows,
     read_preferences,
@@ -26,7 +26,7 @@ def write(folder, *lines, name="pairs.jsonl"):
 
 
 def pair(first="a", second="b", label=1.0, prompt="c"):
-    return Preference(prompt=prompt, first=first, second=second, label=label)
+    return Pair(prompt=prompt, first=first, second=second, label=label)
 
 
 def statement(label, premise="ab", hypothesis="a"):

@@ -8,7 +8,7 @@ from culet.align.rewards import (
     Statement,
     entailment_reward,
     entailment_scores,
-    preference_reward,
+    learned_reward,
     rewards_of,
     scores,
 )
@@ -21,9 +21,9 @@ ANSWERS += [Answer(prompt="b" * 40, text="", tokens=1, finished=False, columns={
 
 
 def test_a_preference_is_the_score_of_prompt_and_answer_with_the_end_token():
-    found = rewards_of(preference_reward(judge(), WORDS), ANSWERS)
+    found = rewards_of(learned_reward(judge(), WORDS), ANSWERS)
     np.testing.assert_array_equal(found, scores(judge(), [[2, 3, 4, 5, 1], [2, *[4] * 40, 1]]))
-    alone = rewards_of(preference_reward(judge(), WORDS), ANSWERS[:1])
+    alone = rewards_of(learned_reward(judge(), WORDS), ANSWERS[:1])
     np.testing.assert_allclose(alone, found[:1], rtol=1e-5)
 
 
@@ -45,9 +45,9 @@ def test_mistakes():
     with pytest.raises(ValueError, match="score means reward, where a model of entailment is needed"):
         entailment_reward(judge(), WORDS)
     with pytest.raises(ValueError, match="score means entailment, where a model of reward is needed"):
-        preference_reward(judge(meaning="entailment"), WORDS)
+        learned_reward(judge(meaning="entailment"), WORDS)
     with pytest.raises(ValueError, match="answer 0: no text in the column 'source'; columns: document"):
         entailment_reward(judge(meaning="entailment"), WORDS, premise="source")(ANSWERS)
     long = [Answer(prompt="a" * 127, text="", tokens=1)]
     with pytest.raises(ValueError, match=r"text 0 has 129 tokens.*nothing is cut"):
-        preference_reward(judge(), WORDS)(long)
+        learned_reward(judge(), WORDS)(long)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from culet.align.rewards import (
-    Preference,
+    Pair,
     Statement,
     evaluate_judgement,
     judgement,
@@ -26,7 +26,7 @@ from tests.lm.small import Letters
 WORDS = Letters()
 LABELS = [1.0, 0.0, 0.7, 0.5, 0.0, 1.0]
 PAIRS = [  # more a's are better
-    Preference(prompt="c" * (n % 3), first="ab" * n + "a" * k, second="ab" * n + "b" * k, label=1.0)
+    Pair(prompt="c" * (n % 3), first="ab" * n + "a" * k, second="ab" * n + "b" * k, label=1.0)
     for n in range(4)
     for k in (1, 2, 3)
 ]

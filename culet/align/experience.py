@@ -1,0 +1,104 @@
+"""What one step learns from: what was written after its prompts, by whom, and what it is worth.
+
+Axis letters: B prompts, K completions of each by one writer, N new tokens, R = B K rows.
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from culet.align.models import Models
+from culet.align.rollout import Rollout, hidden, log_probabilities
+from culet.lm import Decoder
+from culet.objectives import Loss, distillation, sequence_sum
+
+Writer = Literal["policy", "anchor", "teacher", "data"]
+
+
+class Experience(eqx.Module):
+    """All leaves begin with the axes B, so that a batch can be cut into micro-batches, and most go on with K."""
+
+    rollouts: Mapping[str, Rollout]  # by writer
+    rewards: Mapping[str, Float[Array, "B K"]]  # of the writers that are judged
+    lesson: Int[Array, "B"]  # which teacher each prompt belongs to
+    terms: Mapping[str, Array]  # what the method found over the whole batch: advantages, say
+
+
+class Method(abc.ABC):
+    """An algorithm: who writes, who is judged, and what is learned from it."""
+
+    judged: tuple[Writer, ...] = ()  # whose completions get rewards
+    critic: bool = False  # whether a critic learns beside the policy
+    discriminator: bool = False
+    updates: int = 1  # gradient steps on each batch
+
+    @abc.abstractmethod
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """How many completions of each prompt each writer gives at a step; a function of the step alone."""
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """What has to be found over the whole batch and without gradient: terms with a first axis B."""
+        return {}
+
+    @abc.abstractmethod
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """The loss of a batch or a micro-batch of it."""
+
+
+def flat(tree: Any) -> Any:
+    """Arrays [B, K, ...] as [B K, ...]."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
+
+
+def grouped(tree: Any, completions: int) -> Any:
+    """Arrays [B K, ...] as [B, K, ...]."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, completions, *leaf.shape[1:]), tree)
+
+
+def written(rollout: Rollout) -> Bool[Array, "..."]:
+    """True for every token that was written."""
+    return rollout.mask > 0
+
+
+def ends(rollout: Rollout) -> Bool[Array, "..."]:
+    """True at the last token of each completion, whether a stop token or the limit ended it."""
+    following = jnp.concatenate([rollout.mask[..., 1:], jnp.zeros_like(rollout.mask[..., :1])], axis=-1)
+    return written(rollout) & (following == 0)
+
+
+def token_logs(model: Decoder, rollout: Rollout) -> Float[Array, "B K N"]:
+    """The log-probability of each token that was written under a model."""
+    return log_probabilities(model, flat(rollout)).reshape(rollout.mask.shape)
+
+
+def text_logs(model: Decoder, rollout: Rollout) -> Float[Array, "B K"]:
+    """The log-probability of each completion under a model."""
+    return sequence_sum(token_logs(model, rollout), written(rollout))
+
+
+def held_to(policy: Decoder, reference: Decoder, rollout: Rollout) -> Float[Array, ""]:
+    """KL(policy || reference) of every next token of a rollout, exact over the vocabulary, summed.
+
+    On what the policy itself wrote, divided by the number of completions, an unbiased estimate of the divergence of
+    whole completions. The gradient takes prefixes as given, and does not go to the reference.
+    """
+    rows = flat(rollout)
+    found = distillation(
+        hidden(policy, rows), policy.embedding, hidden(reference, rows), reference.embedding, rows.mask,
+        divergence="reverse_kl", student_cap=policy.config.logit_cap, teacher_cap=reference.config.logit_cap,
+    )  # fmt: skip
+    return found.total
+
+
+def chosen(rollout: Rollout, which: Int[Array, "B"]) -> Rollout:
+    """One completion of each prompt, [B, 1, ...]."""
+    return jax.tree.map(lambda leaf: jnp.take_along_axis(leaf, _index(which, leaf), axis=1), rollout)
+
+
+def _index(which: Int[Array, "B"], leaf: Array) -> Array:
+    return which.reshape(-1, *[1] * (leaf.ndim - 1))

@@ -1,0 +1,217 @@
+"""The loop of post-training: write, judge, learn, in one process and with one tree of parameters.
+
+Axis letters: B prompts, K completions of each, R = B K rows.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Key, PyTree
+
+from culet.align.experience import Experience, Method, Writer, grouped
+from culet.align.judging import answers_of, compared, judged
+from culet.align.models import AlignState, Anchor, Models, Scorer, halves
+from culet.align.prompts import PromptSet
+from culet.align.rewards.answer import Reward
+from culet.align.rewards.preference import Preference
+from culet.align.rollout import Prompts, Rollout, check_sampler, sample
+from culet.core import adamw, fit, training_step, warmup_cosine
+from culet.core.settings import Setting
+from culet.lm import Decoder
+from culet.lm.sampling import Sampling
+
+WRITERS: tuple[Writer, ...] = ("policy", "anchor", "teacher", "data")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlignRecipe(Anchor):
+    """The numbers of a run. Raises ValueError for numbers that do not go together."""
+
+    steps: Annotated[int, Setting("Training steps.", min=1)] = 200
+    batch_size: Annotated[int, Setting("Prompts per step.", min=2)] = 16
+    new_tokens: Annotated[int, Setting("Longest completion, in tokens.", min=1)] = 64
+    temperature: Annotated[float, Setting("Of the completions learned from.", min=0.01)] = 1.0
+    top_k: Annotated[int | None, Setting("Draw from this many likeliest tokens only.", min=1)] = None
+    top_p: Annotated[float | None, Setting("Draw from the likeliest tokens with this mass.", min=0.01, max=1)] = None
+    learning_rate: Annotated[float, Setting("Its peak, after the warm-up; a cosine follows.", min=0)] = 1e-4
+    warmup: Annotated[float, Setting("Share of the steps for the warm-up.", min=0, max=0.9)] = 0.1
+    weight_decay: Annotated[float, Setting("AdamW's, on matrices.", min=0)] = 0.0
+    clip: Annotated[float, Setting("Bound on the gradient's norm.", min=0)] = 1.0
+    micro_batches: Annotated[int, Setting("Learn from a batch in this many parts, to save memory.", min=1)] = 1
+    checkpoint_every: Annotated[int, Setting("Steps between checkpoints.", min=1)] = 50
+    evaluate_every: Annotated[int, Setting("Steps between points of the front.", min=1)] = 20
+    seed: Annotated[int, Setting("Of prompt order and sampling.")] = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.batch_size % self.micro_batches:
+            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
+
+
+def align(
+    policy: Decoder,
+    method: Method,
+    prompts: PromptSet,
+    recipe: AlignRecipe,
+    *,
+    reward: Reward | None = None,
+    compare: Preference | None = None,
+    teachers: tuple[Decoder, ...] = (),
+    trainable: PyTree = eqx.is_inexact_array,
+    evaluate: Callable[[Decoder, int], Mapping[str, float]] | None = None,
+    folder: str | Path | None = None,
+    name: str = "aligning",
+    progress: bool = True,
+) -> Decoder:
+    """Trains a policy by a method and returns it; `policy` stays as it was.
+
+    The anchor begins as the policy and follows it as the recipe says. Completions are judged by `reward`, or two of a
+    prompt by `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
+    alone learn. `evaluate(policy, step)`, a `Front` say, gives numbers to log. At the first step of every run sampler
+    and trainer are checked to agree (`check_sampler`).
+
+    A run with a `folder` goes on there, bit for bit, and is saved when a judge fails (`culet.core.fit`, which raises
+    what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
+    and for prompts that do not fit the model's context.
+    """
+    writing = _Writing(method, prompts, recipe, reward, compare, policy.config, bool(teachers))
+    state, frozen = _start(policy, method, recipe, teachers, trainable)
+    schedule, optimizer = _optimizer(recipe)
+    step = _step(method, recipe, training_step(
+        method.loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule
+    ))  # fmt: skip
+    state = fit(
+        step, state, prompts, steps=recipe.steps, fixed=(frozen,), folder=folder,
+        prepare=lambda state, numbers: writing.prepare(state.models(frozen), state.train, numbers),
+        checkpoint_every=recipe.checkpoint_every, name=name, progress=progress, evaluate_every=recipe.evaluate_every,
+        evaluate=None if evaluate is None else lambda at: evaluate(at.models(frozen).policy, int(at.train.step)),
+    )  # fmt: skip
+    return state.models(frozen).policy
+
+
+def _optimizer(recipe: AlignRecipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
+    return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
+
+
+def _start(
+    policy: Decoder, method: Method, recipe: AlignRecipe, teachers: tuple[Decoder, ...], trainable: PyTree
+) -> tuple[AlignState, Models]:
+    """The state before the first step, and what is not trained."""
+    critic = Scorer.create(policy) if method.critic else None
+    told = Scorer.create(policy) if method.discriminator else None
+    trained, frozen = halves(Models(policy, policy, critic, told, teachers), trainable)
+    trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the policy again
+    return AlignState.create(trained, _optimizer(recipe)[1], jax.random.key(recipe.seed)), frozen
+
+
+def _step(method: Method, recipe: AlignRecipe, learn: Callable[..., Any]) -> Callable[..., Any]:
+    """`step(state, batch, frozen)` for `fit`: the method's updates on a batch, then the anchor's."""
+
+    def step(state: AlignState, batch: Experience, frozen: Models) -> tuple[AlignState, dict[str, Array]]:
+        rest = state.rest(frozen)
+        train, metrics = learn(state.train, batch, rest)
+        for _ in range(method.updates - 1):
+            train, metrics = learn(train, batch, rest)
+        done = state.train.step + 1
+        anchor = recipe.follow(state.anchor, train.model.policy, done)
+        return AlignState(eqx.tree_at(lambda t: t.step, train, done), anchor), metrics | _told(batch)
+
+    return step
+
+
+def _told(batch: Experience) -> dict[str, Array]:
+    """What the batch was like: rewards and lengths by writer, and the tokens that were written."""
+    found: dict[str, Array] = {"tokens": sum((r.mask.sum() for r in batch.rollouts.values()), jnp.zeros(()))}
+    for writer, rewards in batch.rewards.items():
+        found[f"reward/{writer}"] = rewards.mean()
+    for writer, rollout in batch.rollouts.items():
+        found[f"length/{writer}"] = rollout.mask.sum(axis=-1).mean()
+    return found
+
+
+class _Writing:
+    """Makes an experience of a batch of prompts: writes, has judged, appraises."""
+
+    def __init__(self, method, prompts: PromptSet, recipe: AlignRecipe, reward, compare, config, taught: bool):
+        self.method, self.prompts, self.recipe, self.reward, self.compare = method, prompts, recipe, reward, compare
+        self.sampling = Sampling(
+            recipe.temperature, recipe.top_k, recipe.top_p, vocabulary=prompts.tokenizer.vocabulary
+        )
+        self.stop_ids = jnp.asarray(prompts.tokenizer.stop_ids, jnp.int32)
+        self.unchecked = True
+        self.appraise = eqx.filter_jit(method.appraise)
+        self._check(config, taught)
+
+    def _check(self, config, taught: bool) -> None:
+        """Raises ValueError for what would come to light only at some step."""
+        writers = {writer: count for step in range(64) for writer, count in self.method.writers(step).items()}
+        slots = self.prompts.prompts.tokens.shape[1]
+        if "G" in config.kinds and slots + self.recipe.new_tokens > config.context:
+            longest = int(np.argmin(self.prompts.prompts.padding))
+            raise ValueError(
+                f"prompt {longest} has {slots} tokens and {self.recipe.new_tokens} are to follow, but the model's "
+                f"context is {config.context}; shorten the prompt or ask for fewer new tokens"
+            )
+        if "data" in writers:
+            self.prompts.data([0], writers["data"])
+        if "teacher" in writers and not taught:
+            raise ValueError("this method needs a teacher")
+        if not self.method.judged:
+            return
+        if (self.reward is None) == (self.compare is None):
+            raise ValueError("this method needs either a reward or a judge that compares two answers")
+        if self.compare is not None and any(writers[who] != 2 for who in self.method.judged):
+            raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
+
+    def prepare(self, models: Models, train: Any, numbers: np.ndarray) -> Experience:
+        writers = self.method.writers(int(train.step))
+        key = jax.random.fold_in(train.key, 1)
+        rollouts = {}
+        for writer, times in writers.items():
+            key_of_writer = jax.random.fold_in(key, WRITERS.index(writer))
+            rollouts[writer] = self._written(models, writer, numbers, times, key_of_writer)
+        if self.unchecked and "policy" in rollouts:
+            check_sampler(models.policy, rollouts["policy"], self.sampling)
+            self.unchecked = False
+        rewards = {who: jnp.asarray(self._rewards(rollouts[who], numbers, writers[who])) for who in self.method.judged}
+        seen = Experience(
+            {writer: grouped(rollout, writers[writer]) for writer, rollout in rollouts.items()},
+            rewards, jnp.asarray(self.prompts.lesson[numbers]), {},
+        )  # fmt: skip
+        return eqx.tree_at(lambda e: e.terms, seen, dict(self.appraise(models, seen)))
+
+    def _written(self, models: Models, writer: Writer, numbers: np.ndarray, times: int, key: Key[Array, ""]) -> Rollout:
+        if writer == "data":
+            return self.prompts.data(numbers, times)
+        if writer == "teacher":
+            return self._taught(models.teachers, numbers, times, key)
+        model = models.policy if writer == "policy" else models.anchor
+        return self._sample(model, self.prompts.repeated(numbers, times), key)
+
+    def _taught(self, teachers: tuple[Decoder, ...], numbers: np.ndarray, times: int, key: Key[Array, ""]) -> Rollout:
+        """Each prompt's completions by its own teacher; all teachers write for all, so that shapes stay."""
+        prompts, lesson = self.prompts.repeated(numbers, times), np.repeat(self.prompts.lesson[numbers], times)
+        if max(lesson) >= len(teachers):
+            raise ValueError(f'a prompt names teacher {max(lesson)} in "teacher"; there are {len(teachers)}')
+        written_by = [self._sample(teacher, prompts, key) for teacher in teachers]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves)[lesson, np.arange(len(lesson))], *written_by)
+
+    def _sample(self, model: Decoder | None, prompts: Prompts, key: Key[Array, ""]) -> Rollout:
+        assert model is not None
+        return sample(model, prompts, self.sampling, self.stop_ids, self.recipe.new_tokens, key)
+
+    def _rewards(self, rollout: Rollout, numbers: np.ndarray, times: int) -> np.ndarray:
+        rows = [self.prompts.rows[number] for number in np.repeat(numbers, times).tolist()]
+        answers = answers_of(rollout, rows, self.prompts.tokenizer)
+        if self.compare is not None:
+            return compared(self.compare, answers)
+        assert self.reward is not None
+        return judged(self.reward, answers, times)

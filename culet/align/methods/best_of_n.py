@@ -1,0 +1,142 @@
+"""Towards the best of N: fine-tuning on it, BOND, and J-BOND.
+
+Sessa and others (2024), 2407.14622. Axis letters: B prompts.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from culet.align.experience import Experience, Method, Writer, chosen, held_to, text_logs, token_logs, written
+from culet.align.models import Models
+from culet.objectives import (
+    Loss,
+    better_of_two,
+    bond_return,
+    bond_reward,
+    j_bond,
+    j_bond_return,
+    leave_one_out,
+    quantiles,
+    sequence_sum,
+    token_loss,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BestOfN(Method):
+    """Supervised fine-tuning on the best of N completions of the anchor, which is rejection sampling if it moves."""
+
+    samples: int = 4
+    judged = ("anchor",)
+
+    def __post_init__(self):
+        _at_least_two(self.samples)
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """The anchor alone."""
+        return {"anchor": self.samples}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Which of each prompt's completions is best, [B]."""
+        return {"best": jnp.argmax(seen.rewards["anchor"], axis=1)}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """Minus the log-probability of each token of the best."""
+        best = chosen(batch.rollouts["anchor"], batch.terms["best"])
+        nll = -token_logs(models.policy, best)
+        return token_loss(nll, written(best), {"cross_entropy": nll}, per="token")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bond(Method):
+    """Distils best-of-n of the anchor by Jeffreys' divergence, (1 - beta) forward + beta backward.
+
+    Quantiles of the reward are estimated from the anchor's `samples`, the policy's own completion among them.
+    """
+
+    n: int = 4
+    samples: int = 16
+    beta: float = 0.5
+    judged = ("policy", "anchor")
+
+    def __post_init__(self):
+        _at_least_two(self.n)
+        _share(self.beta)
+        if self.samples < self.n:
+            raise ValueError(f"samples is {self.samples}; the best of n = {self.n} needs at least as many")
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """One by the policy, for the backward part, and the anchor's, for quantiles and the forward part."""
+        return {"policy": 1, "anchor": self.samples}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Advantages of the policy's completions, and which of the anchor's first n is best; [B] both."""
+        rollout = seen.rollouts["policy"]
+        reward, others = seen.rewards["policy"][:, 0], seen.rewards["anchor"]
+        below, up_to = jax.vmap(quantiles)(reward, jnp.concatenate([reward[:, None], others], axis=1))
+        logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
+        gain = bond_return(bond_reward(below, up_to, self.n), logs, text_logs(models.anchor, rollout)[:, 0], self.n)
+        return {"advantages": leave_one_out(gain), "best": jnp.argmax(others[:, : self.n], axis=1)}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """The two parts, each an expectation over completions."""
+        return _two_sided(models, batch, self.beta, jnp.zeros(()), 0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JBond(Method):
+    """J-BOND: one completion of the policy against two of an anchor that follows it (algorithm 2).
+
+    Rewards enter through comparisons alone. `gamma` weighs KL(policy || anchor), exact over the vocabulary.
+    """
+
+    beta: float = 0.5
+    gamma: float = 1.0
+    judged = ("policy", "anchor")
+
+    def __post_init__(self):
+        _share(self.beta)
+        if not self.gamma >= 0:
+            raise ValueError(f"gamma is {self.gamma}; it must be at least 0")
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """One by the policy, two by the anchor."""
+        return {"policy": 1, "anchor": 2}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Advantages of the policy's completions, and which of the anchor's is better; [B] both."""
+        rollout = seen.rollouts["policy"]
+        logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
+        gain = j_bond_return(
+            seen.rewards["policy"][:, 0], seen.rewards["anchor"], logs, text_logs(models.anchor, rollout)[:, 0]
+        )
+        return {"advantages": leave_one_out(gain), "best": better_of_two(seen.rewards["anchor"])}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """`j_bond`."""
+        apart = held_to(models.policy, models.anchor, batch.rollouts["policy"]) if self.gamma else jnp.zeros(())
+        return _two_sided(models, batch, self.beta, apart, self.gamma)
+
+
+def _two_sided(models: Models, batch: Experience, beta: float, apart: Float[Array, ""], gamma: float) -> Loss:
+    """`j_bond` of a batch, of which `apart` is the divergence from the anchor, summed; each prompt gets its share."""
+    own, best = batch.rollouts["policy"], chosen(batch.rollouts["anchor"], batch.terms["best"])
+    logs = text_logs(models.policy, jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), own, best))
+    return j_bond(
+        logs[:, 0], batch.terms["advantages"], logs[:, 1], jnp.full(len(logs), apart / len(logs)), jnp.ones(len(logs)),
+        beta=beta, gamma=gamma,
+    )  # fmt: skip
+
+
+def _at_least_two(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"n is {n}; the best is taken of at least 2")
+
+
+def _share(beta: float) -> None:
+    if not 0 <= beta <= 1:
+        raise ValueError(f"beta is {beta}; it is the share of the backward divergence, from 0 to 1")

@@ -1,0 +1,169 @@
+"""Reinforcement learning on completions: REINFORCE, RLOO, GRPO and PPO.
+
+Axis letters: B prompts, K completions of each, N new tokens.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from culet.align.experience import Experience, Method, Writer, ends, flat, text_logs, token_logs, written
+from culet.align.models import Models
+from culet.objectives import (
+    Loss,
+    Per,
+    clipped_value_loss,
+    generalised_advantages,
+    group_advantages,
+    leave_one_out,
+    mixture,
+    ppo,
+    reinforce,
+    sampled_kl,
+    sequence_sum,
+)
+from culet.objectives.kl import Direction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reinforce(Method):
+    """The policy gradient of E[reward] - beta KL(policy || anchor).
+
+    With several `samples` of a prompt the baseline of each is the mean of the prompt's others (RLOO, Ahmadian and
+    others 2024, 2402.14740); with one, the mean of the batch's others (REINFORCE).
+    """
+
+    samples: int = 2
+    beta: float = 0.1
+    judged = ("policy",)
+
+    def __post_init__(self):
+        _at_least("samples", self.samples, 1)
+        _at_least("beta", self.beta, 0)
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """The policy alone."""
+        return {"policy": self.samples}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Advantages [B, K]; the divergence is part of the reward, by the estimator k1."""
+        rollout = seen.rollouts["policy"]
+        apart = sequence_sum(rollout.log_probabilities, written(rollout)) - text_logs(models.anchor, rollout)
+        returns = seen.rewards["policy"] - self.beta * apart
+        if self.samples == 1:
+            return {"advantages": leave_one_out(returns[:, 0])[:, None]}
+        return {"advantages": jax.vmap(leave_one_out)(returns)}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """`reinforce` per sequence."""
+        rollout = batch.rollouts["policy"]
+        logs = token_logs(models.policy, rollout)
+        return reinforce(logs, _spread(batch.terms["advantages"], logs), written(rollout), per="sequence")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GroupRelative(Method):
+    """GRPO (Shao and others 2024, 2402.03300): the clipped surrogate with advantages relative to a prompt's group.
+
+    With `divide` the advantages are divided by the group's deviation, as in the paper; without, and `per` "token", it
+    is the variant of 2503.20783. The divergence is a loss of its own in the named direction; the paper's estimator k3
+    has, differentiated, the gradient of the forward one.
+    """
+
+    samples: int = 8
+    beta: float = 0.04
+    clip: float = 0.2
+    divide: bool = True
+    direction: Direction = "reverse"
+    per: Per = "sequence_mean"
+    updates: int = 1
+    judged = ("policy",)
+
+    def __post_init__(self):
+        _at_least("samples", self.samples, 2)
+        _at_least("beta", self.beta, 0)
+        _at_least("updates", self.updates, 1)
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """The policy alone."""
+        return {"policy": self.samples}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Advantages [B, K], and the anchor's log-probabilities [B, K, N]."""
+        advantages = jax.vmap(lambda group: group_advantages(group, divide_by_deviation=self.divide))
+        return {
+            "advantages": advantages(seen.rewards["policy"]),
+            "anchor": token_logs(models.anchor, seen.rollouts["policy"]),
+        }
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """`ppo` and `sampled_kl`, normalised alike."""
+        rollout, mask = batch.rollouts["policy"], written(batch.rollouts["policy"])
+        logs = token_logs(models.policy, rollout)
+        advantages = _spread(batch.terms["advantages"], logs)
+        gain = ppo(logs, rollout.log_probabilities, advantages, mask, clip=self.clip, per=self.per)
+        held = sampled_kl(logs, batch.terms["anchor"], mask, direction=self.direction, per=self.per)
+        return mixture([(1.0, gain), (self.beta, held)])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProximalPolicy(Method):
+    """PPO (Schulman and others 2017, 1707.06347) with a critic that begins as a copy of the policy.
+
+    Each token costs beta (log policy - log anchor), and the reward comes with the last one.
+    """
+
+    samples: int = 1
+    beta: float = 0.05
+    clip: float = 0.2
+    discount: float = 1.0
+    trace: float = 0.95
+    value_weight: float = 0.5
+    updates: int = 2
+    judged = ("policy",)
+    critic = True
+
+    def __post_init__(self):
+        _at_least("samples", self.samples, 1)
+        _at_least("updates", self.updates, 1)
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """The policy alone."""
+        return {"policy": self.samples}
+
+    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+        """Values, advantages and returns of each token, [B, K, N]."""
+        rollout, mask = seen.rollouts["policy"], written(seen.rollouts["policy"])
+        last = ends(rollout)
+        costs = self.beta * (rollout.log_probabilities - token_logs(models.anchor, rollout))
+        rewards = jnp.where(last, seen.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
+        values = jnp.where(mask, models.critic(flat(rollout)).reshape(mask.shape), 0)
+        later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
+
+        def estimate(*row: Array) -> tuple[Array, Array]:
+            found = generalised_advantages(*row, discount=self.discount, trace=self.trace)
+            return found.advantages, found.returns
+
+        advantages, returns = jax.vmap(jax.vmap(estimate))(rewards, values, later, last, last)
+        return {"values": values, "advantages": advantages, "returns": returns}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """`ppo` and `clipped_value_loss` per token."""
+        rollout, terms = batch.rollouts["policy"], batch.terms
+        mask, logs = written(rollout), token_logs(models.policy, rollout)
+        values = models.critic(flat(rollout)).reshape(mask.shape)
+        gain = ppo(logs, rollout.log_probabilities, terms["advantages"], mask, clip=self.clip, per="token")
+        missed = clipped_value_loss(values, terms["values"], terms["returns"], mask, clip=self.clip, per="token")
+        return mixture([(1.0, gain), (self.value_weight, missed)])
+
+
+def _spread(advantages: Float[Array, "B K"], like: Float[Array, "B K N"]) -> Float[Array, "B K N"]:
+    return jnp.broadcast_to(advantages[..., None], like.shape)
+
+
+def _at_least(name: str, value: float | int, least: int) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")

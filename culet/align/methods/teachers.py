@@ -1,0 +1,91 @@
+"""Learning from models that know more: on-policy distillation, sequence distillation, several teachers for one student.
+
+Axis letters: B prompts, N new tokens.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from culet.align.experience import Experience, Method, Writer, flat, token_logs, written
+from culet.align.models import Models
+from culet.align.rollout import Rollout, hidden
+from culet.lm import Decoder
+from culet.objectives import Loss, distillation, token_loss
+from culet.objectives.teacher import Divergence
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distil(Method):
+    """Generalised knowledge distillation (Agarwal and others 2023, 2306.13649).
+
+    The teacher's distribution is learned at every token of completions that the student wrote at a share `on_policy`
+    of the steps, and those of the data at the others. `sharpness` divides the teacher's logits alone, as policy
+    distillation does with 0.01 (Rusu and others 2015, 1511.06295). Each prompt names its teacher in the column
+    "teacher", a number from 0.
+    """
+
+    divergence: Divergence = "reverse_kl"
+    mixing: float = 0.5
+    temperature: float = 1.0
+    sharpness: float = 1.0
+    on_policy: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.on_policy <= 1:
+            raise ValueError(f"on_policy is {self.on_policy}; it is a share of the steps, from 0 to 1")
+        if not self.sharpness > 0:
+            raise ValueError(f"sharpness is {self.sharpness}; it must be positive")
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """The student or the data, by a coin that depends on seed and step alone."""
+        coin = np.random.default_rng([self.seed, step]).random()
+        return {"policy" if coin < self.on_policy else "data": 1}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """`distillation` per token, from each prompt's own teacher. Raises ValueError if there is none."""
+        if not models.teachers:
+            raise ValueError("there is no teacher to learn from")
+        (rollout,) = map(flat, batch.rollouts.values())
+        before = hidden(models.policy, rollout)
+        parts = []
+        for number, teacher in enumerate(models.teachers):
+            mask = jnp.where((batch.lesson == number)[:, None], rollout.mask, 0)
+            parts.append(self._taught(models.policy, before, teacher, rollout, mask))
+        metrics = {name: sum((part.metrics[name] for part in parts), jnp.zeros(())) for name in parts[0].metrics}
+        return Loss(sum((part.total for part in parts), jnp.zeros(())), rollout.mask.sum(), metrics)
+
+    def _taught(
+        self, student: Decoder, before: Float[Array, "B N D"], teacher: Decoder, rollout: Rollout,
+        mask: Float[Array, "B N"],
+    ) -> Loss:  # fmt: skip
+        cap = teacher.config.logit_cap
+        return distillation(
+            before, student.embedding, hidden(teacher, rollout) / self.sharpness, teacher.embedding, mask,
+            divergence=self.divergence, mixing=self.mixing, temperature=self.temperature,
+            student_cap=student.config.logit_cap, teacher_cap=None if cap is None else cap / self.sharpness,
+        )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Likelihood(Method):
+    """Maximum likelihood of completions: supervised fine-tuning on the data, or on what a teacher writes.
+
+    The latter is sequence distillation (Kim and Rush 2016, 1606.07947).
+    """
+
+    writer: Writer = "data"
+
+    def writers(self, step: int) -> Mapping[Writer, int]:
+        """One completion by the one writer."""
+        return {self.writer: 1}
+
+    def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
+        """Minus the log-probability of each token."""
+        rollout = batch.rollouts[self.writer]
+        nll = -token_logs(models.policy, rollout)
+        return token_loss(nll, written(rollout), {"cross_entropy": nll}, per="token")

@@ -1,0 +1,115 @@
+"""Which of two answers is better: judges, what they make of the order, and rewards as judges.
+
+Axis letters: B pairs of answers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import expit
+
+from culet.align.rewards.answer import Answer, Reward, rewards_of
+
+Preference = Callable[[Sequence[Answer], Sequence[Answer]], Float[np.ndarray, "B"]]
+"""The probability that the first answer of each pair is the better one, whatever other pairs are asked with it."""
+
+
+class PositionBias(NamedTuple):
+    """What a judge makes of the order in which two answers are shown. Without bias: 0, 0 and 0.5."""
+
+    pairs: int
+    changed: float  # the share of pairs whose verdict (first, second or tie) is another one in the other order
+    reversed: float  # the share of pairs whose winner loses in the other order
+    shown_first: float  # the mean probability of whatever answer is shown first, over both orders
+
+
+def probabilities_of(
+    preference: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer], name: str = "the judge"
+) -> Float[np.ndarray, "B"]:
+    """With what probability each of `firsts` is better than its fellow among `seconds`, as float32.
+
+    Raises ValueError where there are not as many of either, or the judge gives another number of numbers, and
+    ArithmeticError where one is no probability; all say which judge.
+    """
+    if len(firsts) != len(seconds):
+        raise ValueError(
+            f"{name} was given {len(firsts)} first answers and {len(seconds)} second ones; pairs are needed"
+        )
+    found = np.asarray(preference(firsts, seconds))
+    if found.shape != (len(firsts),) or found.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} gave {found.dtype}{list(found.shape)} for {len(firsts)} pairs; it must give one number for each"
+        )
+    wrong = ~((found >= 0) & (found <= 1))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise ArithmeticError(f"{name} gave {found[first]} for pair {first}; it must give a probability, from 0 to 1")
+    return found.astype(np.float32)
+
+
+def both_orders(
+    shown: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer], *, tie_margin: float
+) -> Float[np.ndarray, "B"]:
+    """The mean of what a judge says in one order and in the other, so that the order cannot matter.
+
+    A probability nearer to 0.5 than `tie_margin` is a tie and becomes 0.5; so does, at any margin, what a judge says of
+    two equal answers. The averaging is that of RLAIF (2309.00267); ties are ours.
+    """
+    there = probabilities_of(shown, firsts, seconds)
+    back = probabilities_of(shown, seconds, firsts)
+    found = (1 + there - back) / 2
+    return np.where(np.abs(found - 0.5) < tie_margin, np.float32(0.5), found)
+
+
+def preferred_by(reward: Reward, *, temperature: float = 1.0) -> Preference:
+    """Prefers what the reward gives more to: sigmoid((first - second) / temperature), the model of Bradley and Terry.
+
+    At temperature 0 the greater reward wins for certain, and equal ones are a tie, 0.5. Raises ValueError for a
+    temperature below 0 or not finite; its calls raise as `rewards_of` does.
+    """
+    if not 0 <= temperature < np.inf:
+        raise ValueError(f"temperature is {temperature}; it must be 0 (the greater reward wins) or positive")
+
+    def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "B"]:
+        found = rewards_of(reward, [*firsts, *seconds]).astype(np.float64)
+        margins = found[: len(firsts)] - found[len(firsts) :]
+        wins = (1 + np.sign(margins)) / 2 if temperature == 0 else expit(margins / temperature)
+        return wins.astype(np.float32)
+
+    return preference
+
+
+def position_bias(
+    preference: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer], *, tie_margin: float = 0.0
+) -> PositionBias:
+    """Asks about each pair in both orders and compares.
+
+    Given the `shown` of a judge this measures the judge as it is; given the judge itself, what averaging leaves.
+    Nearer to 0.5 than `tie_margin`, or 0.5 itself, is a tie. Raises ValueError for no pairs, and as `probabilities_of`
+    does.
+    """
+    if not firsts:
+        raise ValueError("there are no pairs to measure the bias of position on")
+    there = probabilities_of(preference, firsts, seconds)
+    back = probabilities_of(preference, seconds, firsts)
+    one, other = _verdicts(there, tie_margin), -_verdicts(back, tie_margin)
+    return PositionBias(
+        pairs=len(firsts),
+        changed=float(np.mean(one != other)),
+        reversed=float(np.mean(one * other < 0)),
+        shown_first=float(np.mean([there, back])),
+    )
+
+
+def checked_margin(tie_margin: float) -> float:
+    """Raises ValueError unless the margin around 0.5 that counts as a tie lies from 0 to below 0.5."""
+    if not 0 <= tie_margin < 0.5:
+        raise ValueError(f"tie_margin is {tie_margin}; it must lie from 0 (no ties but equal answers) to below 0.5")
+    return tie_margin
+
+
+def _verdicts(probabilities: Float[np.ndarray, "B"], tie_margin: float) -> Float[np.ndarray, "B"]:
+    """1 where the first wins, -1 where the second does, 0 for a tie."""
+    return np.where(np.abs(probabilities - 0.5) < tie_margin, 0, np.sign(probabilities - 0.5))
