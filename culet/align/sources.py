@@ -12,13 +12,16 @@ from culet.align.rewards import (
     Preference,
     Reward,
     combined,
+    entailment_reward,
     exact_number,
     exact_text,
     instructions_followed,
     keyword_count,
     keywords,
+    learned_reward,
     length_near,
     length_penalty,
+    load_reward_model,
     matches,
     preferred_by,
 )
@@ -40,6 +43,16 @@ def endpoint_score(
     """What a model behind an endpoint finds an answer worth, from 1 to 10."""
     endpoint = Endpoint(url=url, model=model, key_variable=key_variable, logprobs=logprobs)
     return EndpointScore(endpoint, instruction=instruction, template=template)
+
+
+def preferred(*, folder: str) -> Reward:
+    """What a reward model gives, trained by culet train --preferences."""
+    return learned_reward(*load_reward_model(folder))
+
+
+def entailed(*, folder: str, premise: str | None = None) -> Reward:
+    """The log-probability that an answer follows from a column, or from its prompt (culet train --entailment)."""
+    return entailment_reward(*load_reward_model(folder), premise=premise)
 
 
 def weighted(*, parts: Sequence[Mapping[str, Any]]) -> Reward:
@@ -90,6 +103,8 @@ REWARDS: Mapping[str, Callable[..., Reward]] = {
     "instructions": instructions_followed,
     "model-score": model_score,
     "endpoint-score": endpoint_score,
+    "reward-model": preferred,
+    "entailment": entailed,
     "weighted": weighted,
 }
 JUDGES: Mapping[str, Callable[..., Preference]] = {
