@@ -40,7 +40,7 @@ def test_centres(shape):
 
 
 def test_shapes():
-    """By second moments: a square of side a has a^2 / 12 along each axis, an ellipse a quarter of each squared radius."""
+    """By second moments along each axis: a square has side^2 / 12, an ellipse a quarter of its radius squared."""
     places = (np.arange(128) + 0.5) / 128 - 0.5
     for shape, across, down in ((0.0, np.pi / 2.5 / 12, np.pi / 2.5 / 12), (1.0, 1 / 4, 0.4**2 / 4)):
         image = draw(128, shape=shape)
