@@ -31,6 +31,7 @@ def texture(
     [dim]culet texture rain.wav --out more_rain.wav --seconds 10[/]
     [dim]culet texture clock.wav --out noise.wav --rhythm 0 --diversity 0[/]
     """
+    import dataclasses
     import io
     import os
 
@@ -42,6 +43,9 @@ def texture(
     picture_file = out.with_suffix(".png")
     if out.exists() and out.samefile(source):
         raise ValueError(f"--out {out} is the source itself; it would be lost")
+    samples, rate = read_wav(source)
+    if rate < settings.rate:  # above half its rate a file holds nothing to copy
+        settings = dataclasses.replace(settings, rate=rate, window=settings.window * rate // settings.rate // 4 * 4)
     samples, rate = read_wav(source, settings.rate)
     out.parent.mkdir(parents=True, exist_ok=True)  # now, not after minutes
     if out.is_dir() or not os.access(out.parent, os.W_OK):

@@ -69,7 +69,8 @@ def synthesise_texture(
         )
     with Interrupts() as interrupts:  # what a signal raises amid a computation of JAX can bring the process down
         filter_key, start_key = jax.random.split(jax.random.key(settings.seed))
-        sizes = (source.shape[1], settings.filters, settings.widths)
+        widths = min(settings.widths, frames_of(shortest, window).bit_length() - 1)  # no filter longer than a sound
+        sizes = (source.shape[1], settings.filters, widths)
         features = eqx.filter_jit(RandomFeatures)(*sizes, key=filter_key)
         mean, scale = source.mean(axis=0, keepdims=True), source.std()
         weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
