@@ -19,9 +19,8 @@ GRAM, RHYTHM, ALL, OTHER = "gram", "+ rhythm", "all terms", "another draw"
 RATE, WINDOW, BEAT = 8000, 256, 0.4  # Hz, samples, seconds
 SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 3.0}
 SOURCES = ("clicks", "birds")
-GRAM_WEIGHT = (
-    150.0  # of 1 to 150 the one by which all terms together sounded best to fresh networks, on seeds 100 to 103
-)
+GRAM_WEIGHT = 150.0
+"""Of the weights 1 to 150 that by which all terms together came nearest to the source, on seeds 100 to 103."""
 
 
 def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
