@@ -76,7 +76,7 @@ def synthesise_texture(
         weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
         frames = frames_of(count, window)
         loss = eqx.filter_jit(TextureLoss)(features, jnp.asarray((source - mean) / scale), frames, weights, first_lag)
-        spread = jnp.asarray(source.std(axis=0) / scale)  # where networks are blind, silence stays
+        spread = jnp.asarray(source.std(axis=0, keepdims=True) / scale)  # where networks are blind, silence stays
         start = spread * jax.random.normal(start_key, (frames, source.shape[1]))
         found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress, interrupts)
     target = found * scale + mean
