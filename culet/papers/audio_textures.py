@@ -188,8 +188,8 @@ experiment = Experiment(
     "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 300 steps of L-BFGS instead of "
     "2,000. Spectrograms are standardised before the networks, terms are relative, and diversity is a smooth maximum "
     "of cosines over shifts. The weights were chosen on other seeds, for the Gram distance of all terms together. With "
-    "equal weights of Gram matrices and rhythm the copies are nearer (0.91 to 0.96), and a diversity term of 0.1 "
-    "multiplies their small Gram distance by four to nine. "
+    "equal weights of Gram matrices and rhythm the copies were nearer there (0.91 to 0.96 on three of four), and a "
+    "diversity term of 0.1 multiplied their small Gram distance by four to nine. "
     "Quality is judged by fresh random networks instead of a trained one (VGGish), which this library does not have.",
     usage="culet texture rain.wav --out more_rain.wav --seconds 10",
 )
