@@ -281,3 +281,15 @@ def test_a_stopped_or_broken_run_ends_without_a_traceback(cli, made, tmp_path, m
     monkeypatch.setattr(training, "fit", breaks)
     assert "Step 3 is not finite" in cli.fails(*command)
     assert not (tmp_path / "config.json").exists()
+
+
+def test_a_signal_ends_a_command_without_raising_amid_a_computation():
+    """Not within a run, which saves first: that one has a handler of its own."""
+    code = (
+        "import os, signal, sys; from culet.cli import app\n"
+        "app.app.command('wait')(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['culet', 'wait']; app.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "Stopped by a signal; nothing is left half-written."
