@@ -41,13 +41,13 @@ def align(
 
     [dim]culet align --list[/]
     [dim]culet align plan.toml --set recipe.steps=400[/]
-    [dim]culet align --model runs/quickstart/model --chat --prompts runs/quickstart/questions.jsonl --out runs/brief --method j-bond
-    --reward length-near --set reward.target=5 --same-judge[/]
+    [dim]culet align --model runs/quickstart/model --chat --prompts runs/quickstart/questions.jsonl --out runs/brief
+    --method j-bond --reward length-near --set reward.target=5 --same-judge[/]
 
     A plan is the same as a file:
 
     [dim]model = "runs/quickstart/model"
-    prompts = "questions.jsonl"
+    prompts = "runs/quickstart/questions.jsonl"
     out = "runs/brief"
     chat = true
     same_judge = true
