@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         discriminator,
         inverse_q_learning,
         recovered_reward,
-        reward_size,
     )  # fmt: skip
     from culet.objectives.kl import exact_kl, kl_estimate, sampled_kl
     from culet.objectives.likelihood import completion_weights, cross_entropy, soft_values, token_log_probabilities
@@ -49,7 +48,7 @@ _HOME = {
         "best_of_n_kl_bound", "best_of_n_log_probabilities", "better_of_two", "bond_return", "bond_reward", "j_bond",
         "j_bond_return", "jeffreys", "quantiles",
     ),
-    "inverse": ("adversarial_reward", "discriminator", "inverse_q_learning", "recovered_reward", "reward_size"),
+    "inverse": ("adversarial_reward", "discriminator", "inverse_q_learning", "recovered_reward"),
     "kl": ("exact_kl", "kl_estimate", "sampled_kl"),
     "likelihood": ("completion_weights", "cross_entropy", "soft_values", "token_log_probabilities"),
     "loss": ("Loss", "Objective", "Scalar", "mixture"),
@@ -69,7 +68,7 @@ __all__ = [
     "clipped_value_loss", "completion_weights", "cross_entropy", "discriminator", "distillation", "dpo", "exact_kl",
     "gaussian_divergence", "generalised_advantages", "group_advantages", "inverse_q_learning", "ipo", "j_bond",
     "j_bond_return", "jeffreys", "kl_estimate", "leave_one_out", "mixture", "ppo", "quantiles", "recovered_reward",
-    "reinforce", "reward_size", "sampled_kl", "sequence_sum", "slic", "soft_values", "token_log_probabilities",
+    "reinforce", "sampled_kl", "sequence_sum", "slic", "soft_values", "token_log_probabilities",
     "token_loss", "top_k_distillation", "top_k_targets", "value_loss",
 ]  # fmt: skip
 

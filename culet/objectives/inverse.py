@@ -47,50 +47,25 @@ def recovered_reward(
 
 def inverse_q_learning(
     log_probabilities: Float[Array, "*B T"],
-    values: Float[Array, "*B T"],
+    rewards: Float[Array, "*B T"],
     mask: Bool[Array, "*B T"],
-    terminal: Bool[Array, "*B T"],
     *,
     strength: Scalar,
-    discount: Scalar,
     per: Per,
     positions: Int[Array, "*B T"] | None = None,
 ) -> Loss:
     """Maximum likelihood regularised by the size of the reward it implies: strength * r² - log-probability.
 
-    On the expert's tokens. With strength 0 and per `"token"` it is `cross_entropy`, to the bit, its gradient too. Raise
-    the strength slowly on a model whose values start large (a pre-trained one's are 20 to 30). Metrics:
-    `cross_entropy`, `squared_reward`.
+    On the expert's tokens, `rewards` being their `recovered_reward`. With strength 0 and per `"token"` it is
+    `cross_entropy`, to the bit, its gradient too. Raise the strength slowly on a model whose values start large (a
+    pre-trained one's are 20 to 30). Metrics: `cross_entropy`, `squared_reward`.
 
     Raises:
         ValueError: `per` is unknown.
     """
-    reward = recovered_reward(log_probabilities, values, mask, terminal, discount=discount, positions=positions)
-    nll, square = -silenced(mask, log_probabilities), jnp.square(reward)
+    nll, square = -silenced(mask, log_probabilities), jnp.square(silenced(mask, rewards))
     metrics = {"cross_entropy": nll, "squared_reward": square}
     return token_loss(strength * square + nll, mask, metrics, per=per, positions=positions)
-
-
-def reward_size(
-    log_probabilities: Float[Array, "*B T"],
-    values: Float[Array, "*B T"],
-    mask: Bool[Array, "*B T"],
-    terminal: Bool[Array, "*B T"],
-    *,
-    discount: Scalar,
-    per: Per,
-    positions: Int[Array, "*B T"] | None = None,
-) -> Loss:
-    """r² alone, on tokens of the policy: what the online form mixes into the regulariser.
-
-    Metrics: `policy_squared_reward`.
-
-    Raises:
-        ValueError: `per` is unknown.
-    """
-    reward = recovered_reward(log_probabilities, values, mask, terminal, discount=discount, positions=positions)
-    square = jnp.square(reward)
-    return token_loss(square, mask, {"policy_squared_reward": square}, per=per, positions=positions)
 
 
 def discriminator(logits: Float[Array, "*B"], expert: Bool[Array, "*B"], weights: Float[Array, "*B"]) -> Loss:

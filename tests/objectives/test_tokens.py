@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.objectives import Per, inverse_q_learning, ppo, reinforce, sampled_kl, token_loss, value_loss
+from culet.objectives import (
+    Per,
+    inverse_q_learning,
+    ppo,
+    recovered_reward,
+    reinforce,
+    sampled_kl,
+    token_loss,
+    value_loss,
+)
 from culet.objectives.policy_gradient import clipped_value_loss
 from tests.enumerable import assert_close, size
 
@@ -57,10 +66,10 @@ def held_regression(rows, per, positions=None):
 
 
 def inverse(rows, per, positions=None):
-    return inverse_q_learning(
-        rows["policy"], rows["values"], rows["mask"], rows["terminal"],
-        strength=0.3, discount=0.9, per=per, positions=positions,
-    )  # fmt: skip
+    reward = recovered_reward(
+        rows["policy"], rows["values"], rows["mask"], rows["terminal"], discount=0.9, positions=positions
+    )
+    return inverse_q_learning(rows["policy"], reward, rows["mask"], strength=0.3, per=per, positions=positions)
 
 
 LOSSES = [plain, policy_gradient, clipped, divergence, regression, held_regression, inverse]

@@ -6,6 +6,7 @@ Wulfmeier and others (2024), 2409.01369. Axis letters: B prompts, N new tokens.
 import dataclasses
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
@@ -22,7 +23,6 @@ from culet.objectives import (
     mixture,
     recovered_reward,
     reinforce,
-    reward_size,
     soft_values,
     token_loss,
 )
@@ -51,28 +51,31 @@ class InverseQLearning(Method):
         return {"data": 1, "policy": 1} if self.online else {"data": 1}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
-        """`inverse_q_learning` per token; `reward_size` of the policy's own completions, weighed like those."""
-        expert = _read(models.policy, flat(batch.rollouts["data"]))
+        """`inverse_q_learning` per token; the squared rewards of the policy's own completions, weighed like those."""
+        data = flat(batch.rollouts["data"])
+        logs, rewards = _implied(models.policy, data, self.discount)
         strength = self.strength * (1 - self.online)
-        loss = inverse_q_learning(*expert, strength=strength, discount=self.discount, per="token")
+        loss = inverse_q_learning(logs, rewards, written(data), strength=strength, per="token")
         if not self.online:
             return loss
-        own = reward_size(*_read(models.policy, flat(batch.rollouts["policy"])), discount=self.discount, per="token")
-        share = self.strength * self.online * loss.weight / jnp.maximum(own.weight, 1)
-        size = own.metrics["policy_squared_reward"] * loss.weight / jnp.maximum(own.weight, 1)
-        metrics = loss.metrics | {"policy_squared_reward": size}
-        return Loss(loss.total + share * own.total, loss.weight, metrics)
+        own = flat(batch.rollouts["policy"])
+        square = jnp.square(token_rewards(models.policy, own, discount=self.discount))
+        size = token_loss(square, written(own), {}, per="token")
+        size = size.total * loss.weight / jnp.maximum(size.weight, 1)
+        metrics = loss.metrics | {"policy_squared_reward": jax.lax.stop_gradient(size)}
+        return Loss(loss.total + self.strength * self.online * size, loss.weight, metrics)
 
 
 def token_rewards(model: Decoder, rollout: Rollout, *, discount: float = 1.0) -> Float[Array, "B N"]:
     """The reward of each token that a policy implies, of a rollout without the axis K (see `recovered_reward`)."""
-    return recovered_reward(*_read(model, rollout), discount=discount)
+    return _implied(model, rollout, discount)[1]
 
 
-def _read(model: Decoder, rollout: Rollout) -> tuple[Array, Array, Array, Array]:
-    """What the objectives ask for: log-probabilities, values, mask, and where the text ended by itself."""
+def _implied(model: Decoder, rollout: Rollout, discount: float) -> tuple[Float[Array, "B N"], Float[Array, "B N"]]:
+    """The log-probability of each token, and the reward that it implies."""
     logs, values = soft_values(hidden(model, rollout), model.embedding, rollout.completions, cap=model.config.logit_cap)
-    return logs, values, written(rollout), ends(rollout) & rollout.finished[:, None]
+    ended = ends(rollout) & rollout.finished[:, None]
+    return logs, recovered_reward(logs, values, written(rollout), ended, discount=discount)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from culet.align.rewards.templates import (
     SCORE_INSTRUCTION,
     SCORE_TEMPLATE,
     SCORES,
-    checked_template,
+    PairQuestions,
+    ScoreQuestions,
 )
 
 
@@ -42,10 +43,10 @@ class EndpointJudge:
         tie_margin: float = 0.0,
     ):
         """Raises ValueError for a template without its places or with others, equal or empty labels, and the margin."""
-        self.template = checked_template(template, ("instruction", "prompt", "first", "second"))
+        self.ask = PairQuestions(instruction, template)
         if labels[0].strip() == labels[1].strip() or not all(label.strip() for label in labels):
             raise ValueError(f"the labels are {labels[0]!r} and {labels[1]!r}; they must be two different words")
-        self.endpoint, self.instruction, self.tie_margin = endpoint, instruction, checked_margin(tie_margin)
+        self.endpoint, self.tie_margin = endpoint, checked_margin(tie_margin)
         self.labels = tuple(label.strip() for label in labels)
         self.unreadable = 0  # replies without a label so far
 
@@ -55,13 +56,7 @@ class EndpointJudge:
 
     def shown(self, firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         """The same in the one order in which they are given: what `position_bias` measures."""
-        texts = [
-            self.template.format(
-                instruction=self.instruction, prompt=first.prompt, first=first.text, second=second.text
-            )
-            for first, second in zip(firsts, seconds, strict=True)
-        ]
-        found = _ask(self.endpoint, texts, self.labels)
+        found = _replies(self.endpoint, self.ask(firsts, seconds), self.labels)
         self.unreadable += sum(masses is None for masses in found)
         return np.array([0.5 if masses is None else masses[0] for masses in found], np.float32)
 
@@ -77,23 +72,18 @@ class EndpointScore:
 
     def __init__(self, endpoint: Endpoint, *, instruction: str = SCORE_INSTRUCTION, template: str = SCORE_TEMPLATE):
         """Raises ValueError for a template without its places or with others."""
-        self.template = checked_template(template, ("instruction", "prompt", "answer"))
-        self.endpoint, self.instruction = endpoint, instruction
+        self.endpoint, self.ask = endpoint, ScoreQuestions(instruction, template)
         self.unreadable = 0  # replies without a number so far
 
     def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         """One score from -1 to 1 per answer."""
-        texts = [
-            self.template.format(instruction=self.instruction, prompt=answer.prompt, answer=answer.text)
-            for answer in answers
-        ]
-        found = _ask(self.endpoint, texts, SCORES)
+        found = _replies(self.endpoint, self.ask(answers), SCORES)
         self.unreadable += sum(masses is None for masses in found)
         means = [5.5 if masses is None else float(np.dot(masses, np.arange(1, 11))) for masses in found]
         return ((np.array(means) - 5.5) / 4.5).astype(np.float32)
 
 
-def _ask(endpoint: Endpoint, texts: Sequence[str], labels: Sequence[str]) -> list[list[float] | None]:
+def _replies(endpoint: Endpoint, texts: Sequence[str], labels: Sequence[str]) -> list[list[float] | None]:
     """The probability of each label in each reply, None where a reply has none."""
     replies = endpoint.ask(texts)
     found = [_masses(reply, labels) for reply in replies]

@@ -22,7 +22,8 @@ from culet.align.rewards.templates import (
     SCORE_INSTRUCTION,
     SCORE_TEMPLATE,
     SCORES,
-    checked_template,
+    PairQuestions,
+    ScoreQuestions,
 )
 from culet.lm import Decoder, Tokenizer
 from culet.lm.chat import encode_many
@@ -56,8 +57,11 @@ class ModelJudge:
         rows: int = 16,
     ):
         """Raises ValueError for a template without its places or with others, and numbers out of range."""
-        self.template = checked_template(template, ("instruction", "prompt", "first", "second"))
-        self.instruction, self.labels, self.tie_margin = instruction, labels, checked_margin(tie_margin)
+        self.ask, self.labels, self.tie_margin = (
+            PairQuestions(instruction, template),
+            labels,
+            checked_margin(tie_margin),
+        )
         self._reader = _Reader(model, tokenizer, chat, rows)
 
     def __call__(self, firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "B"]:
@@ -68,13 +72,7 @@ class ModelJudge:
         """The same in the one order in which they are given: what `position_bias` measures."""
         if not firsts:
             return np.zeros(0, np.float32)
-        texts = [
-            self.template.format(
-                instruction=self.instruction, prompt=first.prompt, first=first.text, second=second.text
-            )
-            for first, second in zip(firsts, seconds, strict=True)
-        ]
-        questions = self._reader.questions(texts, self.labels)
+        questions = self._reader.questions(self.ask(firsts, seconds), self.labels)
         for _, tails in questions:
             if [len(tail) for tail in tails] != [1, 1]:
                 raise ValueError(
@@ -107,17 +105,12 @@ class ModelScore:
         rows: int = 16,
     ):
         """Raises as `ModelJudge` does."""
-        self.template = checked_template(template, ("instruction", "prompt", "answer"))
-        self.instruction = instruction
+        self.ask = ScoreQuestions(instruction, template)
         self._reader = _Reader(model, tokenizer, chat, rows)
 
     def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         """One score from -1 to 1 per answer."""
-        texts = [
-            self.template.format(instruction=self.instruction, prompt=answer.prompt, answer=answer.text)
-            for answer in answers
-        ]
-        questions = self._reader.questions(texts, SCORES)
+        questions = self._reader.questions(self.ask(answers), SCORES)
         stems = [(row, stem) for row, (_, tails) in enumerate(questions) for stem in _stems(tails)]
         contexts = [questions[row][0] + list(stem) for row, stem in stems]
         wanted = [[tail[len(stem)] if _goes_on(tail, stem) else 0 for tail in questions[row][1]] for row, stem in stems]

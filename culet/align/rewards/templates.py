@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from string import Formatter
 
+from culet.align.rewards.answer import Answer
+
 PAIR_INSTRUCTION = "Which of two answers to a prompt is better?"
 PAIR_TEMPLATE = """{instruction}
 
@@ -23,6 +25,40 @@ Prompt: {prompt}
 Answer: {answer}
 
 Reply with a number from 1 to 10 only. The answer is a """
+
+
+class PairQuestions:
+    """Asks which of two answers is better: a template with {instruction}, {prompt}, {first} and {second}."""
+
+    def __init__(self, instruction: str = PAIR_INSTRUCTION, template: str = PAIR_TEMPLATE):
+        """Raises ValueError for a template without its places or with others."""
+        self.template = checked_template(template, ("instruction", "prompt", "first", "second"))
+        self.instruction = instruction
+
+    def __call__(self, firsts: Sequence[Answer], seconds: Sequence[Answer]) -> list[str]:
+        """One question per pair; raises ValueError for lists that differ in length."""
+        return [
+            self.template.format(
+                instruction=self.instruction, prompt=first.prompt, first=first.text, second=second.text
+            )
+            for first, second in zip(firsts, seconds, strict=True)
+        ]
+
+
+class ScoreQuestions:
+    """Asks how good an answer is: a template with {instruction}, {prompt} and {answer}."""
+
+    def __init__(self, instruction: str = SCORE_INSTRUCTION, template: str = SCORE_TEMPLATE):
+        """Raises ValueError for a template without its places or with others."""
+        self.template = checked_template(template, ("instruction", "prompt", "answer"))
+        self.instruction = instruction
+
+    def __call__(self, answers: Sequence[Answer]) -> list[str]:
+        """One question per answer."""
+        return [
+            self.template.format(instruction=self.instruction, prompt=answer.prompt, answer=answer.text)
+            for answer in answers
+        ]
 
 
 def checked_template(template: str, places: Sequence[str]) -> str:
