@@ -1,9 +1,14 @@
-"""Strict arithmetic for every test: no silent dtype promotion, no silent broadcasting of ranks, eight fake devices."""
+"""Strict arithmetic for every test: no silent dtype promotion, no silent broadcasting of ranks, eight fake devices.
+
+Tests compile more than they compute, so they take the code generator that compiles faster; `make parity` takes the one
+that users have.
+"""
 
 import os
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["HF_HUB_OFFLINE"] = "1"
 

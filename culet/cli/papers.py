@@ -120,10 +120,13 @@ def gallery(
 
 def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) -> dict[str, Any]:
     """Runs an experiment and tells what came of it."""
+    from culet.core.compilation import prefer_quick_compilation
     from culet.core.reproduce import run_experiment
     from culet.papers import find_experiment
 
     experiment = find_experiment(slug)
+    if scale == "smoke":
+        prefer_quick_compilation()
     result = run_experiment(experiment, seeds=seeds or experiment.seeds, scale=scale, folder=folder, control=control)
     _tell(result)
     print(f"{folder / ('control.json' if control else 'result.json')}, {folder / result['figure']}")

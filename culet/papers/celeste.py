@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from culet.inference.celeste import Scene
 
-_SCENES: dict[Scale, dict[str, int]] = {"laptop": {}, "smoke": {"sources": 4, "size": 64}}
+_SCENES: dict[Scale, dict[str, int]] = {"laptop": {}, "smoke": {"sources": 4, "size": 64, "bands": 2}}
 _RADIUS = 2.0  # pixels within which a source counts as found
 _TOO_WIDE = 1.5  # what the control multiplies the point spread function's width by
 
