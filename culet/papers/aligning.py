@@ -156,14 +156,17 @@ def trajectory(method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judg
 def gain_at_equal_kl(
     found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], name: str = "win_rate"
 ) -> Float[np.ndarray, "N"]:
-    """How much more of `name` one run has than another, on average over the divergences that both have gone through.
+    """How much more of `name` one run has than another where the other was measured, on average.
 
-    Runs are curves, straight between their points.
+    The first run is taken as straight between its own points, so that a curve that flattens counts as less than it is.
+    Points of the other beyond all of the first run's divergences are left out; if all are, its first one counts against
+    the first run's farthest.
     """
     gains = []
     for kl, value, other_kl, other_value in zip(found["kl"], found[name], other["kl"], other[name], strict=True):
-        grid = np.linspace(0, min(kl.max(), other_kl.max()), 101)
-        gains.append(float(np.mean(_along(grid, kl, value) - _along(grid, other_kl, other_value))))
+        order, within = np.argsort(kl), other_kl <= kl.max()
+        within[0], within[1] = False, within[1] or not within[1:].any()
+        gains.append(float(np.mean(np.interp(other_kl, kl[order], value[order]) - other_value, where=within)))
     return np.array(gains)
 
 
@@ -176,11 +179,6 @@ def saved_at_equal(
         level = min(value.max(), other_value.max())
         saved.append(_first(level, other_value, other_kl) - _first(level, value, kl))
     return np.array(saved)
-
-
-def _along(grid: np.ndarray, kl: Float[np.ndarray, "P"], value: Float[np.ndarray, "P"]) -> np.ndarray:
-    order = np.argsort(kl)
-    return np.interp(grid, kl[order], value[order])
 
 
 def _first(level: float, value: Float[np.ndarray, "P"], kl: Float[np.ndarray, "P"]) -> float:

@@ -24,8 +24,8 @@ COMPLETIONS: Mapping[Scale, int] = {"smoke": 12, "laptop": 192}  # per step
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 RATES = {J_BOND: 2e-3, SWAP: 2e-3} | dict.fromkeys(REINFORCE.values(), 2e-3)  # found on other seeds and prompts
 ANCHORS: Mapping[str, Mapping[str, Any]] = {J_BOND: {"anchor_rate": 0.05}, SWAP: {"anchor_every": 20}}
-TABLE_STEPS: Mapping[Scale, int] = {"smoke": 50, "laptop": 400}
-TABLE_RATE = 0.03
+TABLE_STEPS: Mapping[Scale, int] = {"smoke": 50, "laptop": 200}
+TABLE_RATE = 0.1
 SHARES = (0.0, 0.5, 1.0)  # of the backward divergence: the forward half, Jeffreys' middle, the backward half
 
 
@@ -96,10 +96,9 @@ def _table(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
 
 
 def _jeffreys_gain(findings: Findings) -> Float[np.ndarray, "N"]:
-    """What the middle saves of the divergence that each half leaves, in the direction in which it saves less."""
-    last = findings[TABLE]["divergences"][:, :, -1]
-    forward_half, middle, backward_half = last.swapaxes(0, 1)
-    return np.minimum(1 - middle[:, 1] / forward_half[:, 1], 1 - middle[:, 0] / backward_half[:, 0])
+    """The least share of what a half leaves that the middle saves, over halves and directions."""
+    forward_half, middle, backward_half = findings[TABLE]["divergences"][:, :, -1].swapaxes(0, 1)
+    return np.minimum(1 - middle / forward_half, 1 - middle / backward_half).min(axis=1)
 
 
 def _gain_over_reinforce(findings: Findings) -> Float[np.ndarray, "N"]:
@@ -185,10 +184,10 @@ experiment = Experiment(
             at_least=0.0,
         ),
         Claim(
-            text="On a table, Jeffreys' middle leaves at least a quarter less of KL(policy || best of N) than the "
-            "forward half, and of KL(best of N || policy) than the backward half.",
+            text="On a table, Jeffreys' middle leaves less of both KL(best of N || policy) and KL(policy || best of N) "
+            "than either half.",
             margin=_jeffreys_gain,
-            at_least=0.25,
+            at_least=0.0,
         ),
     ],
     control={J_BOND: Arm(what="the rewards of a batch go to the wrong completions", run=_j_bond(J_BOND, True))},

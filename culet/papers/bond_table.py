@@ -19,10 +19,10 @@ from culet.objectives import (
     quantiles,
 )
 
-COMPLETIONS, OF, SAMPLES = 64, 8, 32
+COMPLETIONS, OF, SAMPLES = 64, 16, 32
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "points"))
+@functools.partial(jax.jit, static_argnames=("rate", "steps", "points"))
 def divergences(
     seed: Int[Array, ""], shares: Float[Array, "H"], rate: float, steps: int, points: int
 ) -> Float[Array, "H P 2"]:
@@ -53,7 +53,8 @@ def divergences(
     def run(share: Float[Array, ""]) -> Float[Array, "P 2"]:
         def step(state, key):
             logits, moments = state
-            updates, moments = optimizer.update(gradient(logits, share, key), moments)
+            with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
+                updates, moments = optimizer.update(gradient(logits, share, key), moments)
             return (logits + updates, moments), None
 
         def part(state, keys):

@@ -20,12 +20,17 @@ def test_worth_of_best_is_the_mean_over_all_choices():
         np.testing.assert_allclose(worth_of_best(rewards, worth, n), np.mean(found), rtol=1e-12)
 
 
-def test_gain_at_equal_kl_is_the_mean_height_over_the_common_range():
-    steep, flat = _curve([0, 1, 2], [0.5, 0.7, 0.9]), _curve([0, 4], [0.5, 0.9])
-    np.testing.assert_allclose(gain_at_equal_kl(steep, flat), 0.1, atol=1e-12)  # 0.2 kl - 0.1 kl, from 0 to 2
-    np.testing.assert_allclose(gain_at_equal_kl(flat, steep), -0.1, atol=1e-12)
+def test_gain_at_equal_kl_is_measured_where_the_other_run_was():
+    steep, flat = _curve([0, 1, 2], [0.5, 0.7, 0.9]), _curve([0, 0.5, 1.5, 4], [0.5, 0.5, 0.6, 0.9])
+    np.testing.assert_allclose(gain_at_equal_kl(steep, flat), 0.15, atol=1e-12)  # 0.6 - 0.5 and 0.8 - 0.6
+    np.testing.assert_allclose(gain_at_equal_kl(flat, steep), -0.195, atol=1e-12)  # 0.55 - 0.7 and 0.66 - 0.9
     unordered = _curve([0, 2, 1], [0.5, 0.9, 0.7])  # a run may come back
     np.testing.assert_allclose(gain_at_equal_kl(unordered, steep), 0, atol=1e-12)
+
+
+def test_a_run_that_is_beyond_at_once_counts_at_its_first_point():
+    far = _curve([0, 5, 6], [0.5, 0.95, 0.6])
+    np.testing.assert_allclose(gain_at_equal_kl(_curve([0, 2], [0.5, 0.9]), far), -0.05, atol=1e-12)
 
 
 def test_saved_at_equal_compares_where_both_first_come_as_high():
@@ -35,7 +40,6 @@ def test_saved_at_equal_compares_where_both_first_come_as_high():
 
 
 def test_seeds_are_compared_one_by_one():
-    name = "win_rate"
-    both = {"kl": np.array([[0.0, 1.0], [0.0, 2.0]]), name: np.array([[0.5, 0.6], [0.5, 0.8]])}
-    other = {"kl": np.array([[0.0, 1.0], [0.0, 2.0]]), name: np.array([[0.5, 0.5], [0.5, 0.9]])}
-    np.testing.assert_allclose(gain_at_equal_kl(both, other, name), [0.05, -0.05], atol=1e-12)
+    both = {"kl": np.array([[0.0, 1.0], [0.0, 2.0]]), "win_rate": np.array([[0.5, 0.6], [0.5, 0.8]])}
+    other = {"kl": np.array([[0.0, 1.0], [0.0, 2.0]]), "win_rate": np.array([[0.5, 0.5], [0.5, 0.9]])}
+    np.testing.assert_allclose(gain_at_equal_kl(both, other), [0.1, -0.1], atol=1e-12)

@@ -21,5 +21,5 @@ def test_a_policy_that_does_not_learn_is_as_far_as_the_reference():
 
 
 def test_every_share_comes_nearer():
-    found = np.asarray(divergences(jnp.int32(3), jnp.asarray([0.0, 0.5, 1.0]), 0.03, 200, 2))
+    found = np.asarray(divergences(jnp.int32(3), jnp.asarray([0.0, 0.5, 1.0]), 0.1, 200, 2))
     assert (found[:, 1] < found[:, 0]).all()
