@@ -3,7 +3,7 @@
 Axis letters: N seeds, Y completions of an enumerable set, H halves of Jeffreys' divergence, P points of a run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer
 
 J_BOND, SWAP, BEST, TABLE = "J-BOND", "J-BOND, hard swap", "best of N", "table"
-STRENGTHS = (0.1, 0.3, 1.0)
+STRENGTHS = (1.0, 2.0, 4.0)
 REINFORCE = {beta: f"REINFORCE, beta {beta:g}" for beta in STRENGTHS}
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 100}
 COMPLETIONS: Mapping[Scale, int] = {"smoke": 12, "laptop": 192}  # per step
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
-RATES = {J_BOND: 2e-3, SWAP: 2e-3} | dict.fromkeys(REINFORCE.values(), 2e-3)  # found on other seeds and prompts
+RATE = 1e-3  # of all arms; see `different`
 ANCHORS: Mapping[str, Mapping[str, Any]] = {J_BOND: {"anchor_rate": 0.05}, SWAP: {"anchor_every": 20}}
 TABLE_STEPS: Mapping[Scale, int] = {"smoke": 50, "laptop": 200}
 TABLE_RATE = 0.1
@@ -36,7 +36,7 @@ def _j_bond(name: str, shuffled: bool = False) -> Any:
         from culet.align.methods import JBond
 
         judged = _Shuffled(scale, seed) if shuffled else None
-        return _aligned(JBond(beta=0.5, gamma=1.0), 3, RATES[name], scale, seed, judged, **ANCHORS[name])
+        return _aligned(JBond(beta=0.5, gamma=1.0), 3, RATE, scale, seed, judged, **ANCHORS[name])
 
     return one_by_one(run)
 
@@ -45,7 +45,7 @@ def _reinforce(beta: float) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.align.methods import Reinforce
 
-        return _aligned(Reinforce(samples=2, beta=beta), 2, RATES[REINFORCE[beta]], scale, seed)
+        return _aligned(Reinforce(samples=2, beta=beta), 2, RATE, scale, seed)
 
     return one_by_one(run)
 
@@ -101,11 +101,16 @@ def _jeffreys_gain(findings: Findings) -> Float[np.ndarray, "N"]:
     return np.minimum(1 - middle / forward_half, 1 - middle / backward_half).min(axis=1)
 
 
-def _gain_over_reinforce(findings: Findings) -> Float[np.ndarray, "N"]:
-    from culet.papers.aligning import gain_at_equal_kl
+def _gain_over_reinforce(measure: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
+    """The margin over the strength of REINFORCE over which it is least."""
 
-    gains = [gain_at_equal_kl(findings[J_BOND], findings[name]) for name in REINFORCE.values()]
-    return np.min(gains, axis=0)
+    def margin(findings: Findings) -> Float[np.ndarray, "N"]:
+        from culet.papers.aligning import gain_at_equal_kl
+
+        gains = [gain_at_equal_kl(findings[J_BOND], findings[name], measure) for name in REINFORCE.values()]
+        return np.min(gains, axis=0)
+
+    return margin
 
 
 def _saved_by_average(findings: Findings) -> Float[np.ndarray, "N"]:
@@ -143,6 +148,20 @@ def _figure(findings: Findings) -> "Figure":
     return figure
 
 
+_DIFFERENT = (
+    "The paper trains Gemma 2B and 7B; here a decoder of 0.16 million parameters goes on from the first three words of "
+    "captions of Multi30k (made-up ones at smoke scale). The reward is linear in the words of a caption and learned, "
+    "from the labels of half of the pictures; the judge is naive Bayes, from the other half. The best of N is drawn by "
+    "the reward, at the bound on its KL. REINFORCE is taken where it was measured, J-BOND as straight between its "
+    "points, and points of REINFORCE beyond J-BOND's divergence do not count. It is the win-rate that is compared: on "
+    "the reward itself the optimum of a penalised reward is ahead of any other policy by definition. Strengths are "
+    "those whose divergence J-BOND reaches (0.3 went to 13 nats in 100 steps). A pilot on seed 100 and other prompts "
+    "tried the learning rates 1e-3 and 2e-3 on J-BOND and on REINFORCE with beta 1: the smaller was better at equal KL "
+    "for both; the other arms take it untried. On the table, 16 and 200 steps were chosen on seeds 100 to 105 and hold "
+    "on 12 others: with few steps the forward half comes nearer in its own direction, and after many (800 at this "
+    "rate) the backward half is ahead in both, as all of them reach the best of N in the end."
+)
+
 experiment = Experiment(
     slug="bond",
     question="Does a policy that is taught by comparisons with its own moving average win more often, for the same "
@@ -173,9 +192,14 @@ experiment = Experiment(
     },
     claims=[
         Claim(
-            text="At equal KL the judge's win-rate of J-BOND is at least that of each of three strengths of "
-            "REINFORCE, on average over the divergences that both go through.",
-            margin=_gain_over_reinforce,
+            text="At equal KL, J-BOND's win-rate by the reward that is learned from is on average at least that of "
+            "each of three strengths of REINFORCE.",
+            margin=_gain_over_reinforce("reward_win_rate"),
+            at_least=0.0,
+        ),
+        Claim(
+            text="So is its win-rate by a judge that the training never saw.",
+            margin=_gain_over_reinforce("win_rate"),
             at_least=0.0,
         ),
         Claim(
@@ -192,6 +216,7 @@ experiment = Experiment(
     ],
     control={J_BOND: Arm(what="the rewards of a batch go to the wrong completions", run=_j_bond(J_BOND, True))},
     figure=_figure,
-    different="TODO",
-    usage="culet align --method j-bond",
+    different=_DIFFERENT,
+    usage="from culet.align.methods import JBond; "
+    "align(policy, JBond(), prompts, AlignRecipe(anchor_rate=0.02), reward=reward)",
 )  # fmt: skip
