@@ -4,6 +4,7 @@ Axis letters: B prompts, K completions of each, R = B K rows.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,10 +84,7 @@ def align(
     """
     writing = _Writing(method, prompts, recipe, reward, compare, policy.config, bool(teachers))
     state, frozen = _start(policy, method, recipe, teachers, trainable)
-    schedule, optimizer = _optimizer(recipe)
-    step = _step(method, recipe, training_step(
-        method.loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule
-    ))  # fmt: skip
+    step = _step(method, dataclasses.replace(recipe, seed=0))  # of which there is one for all seeds
     state = fit(
         step, state, prompts, steps=recipe.steps, fixed=(frozen,), folder=folder,
         prepare=lambda state, numbers: writing.prepare(state.models(frozen), state.train, numbers),
@@ -112,8 +110,13 @@ def _start(
     return AlignState.create(trained, _optimizer(recipe)[1], jax.random.key(recipe.seed)), frozen
 
 
-def _step(method: Method, recipe: AlignRecipe, learn: Callable[..., Any]) -> Callable[..., Any]:
+@functools.lru_cache(maxsize=8)
+def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
     """`step(state, batch, frozen)` for `fit`: the method's updates on a batch, then the anchor's."""
+    schedule, optimizer = _optimizer(recipe)
+    learn = training_step(
+        method.loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule
+    )
 
     def step(state: AlignState, batch: Experience, frozen: Models) -> tuple[AlignState, dict[str, Array]]:
         rest = state.rest(frozen)
@@ -137,6 +140,11 @@ def _told(batch: Experience) -> dict[str, Array]:
     return found
 
 
+@functools.lru_cache(maxsize=8)
+def _appraise(method: Method) -> Callable[..., Any]:
+    return eqx.filter_jit(method.appraise)
+
+
 class _Writing:
     """Makes an experience of a batch of prompts: writes, has judged, appraises."""
 
@@ -147,7 +155,7 @@ class _Writing:
         )
         self.stop_ids = jnp.asarray(prompts.tokenizer.stop_ids, jnp.int32)
         self.unchecked = True
-        self.appraise = eqx.filter_jit(method.appraise)
+        self.appraise = _appraise(method)
         self._check(config, taught)
 
     def _check(self, config, taught: bool) -> None:

@@ -1,6 +1,7 @@
 """The one training loop of the house."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -218,7 +219,12 @@ def _compiled(step: Callable[..., Any], state: Any) -> Callable[[Any, Any], Any]
     """`advance((batch, fixed), state)`: reuses the memory of the state, leaves each array where it is on the mesh."""
     if hasattr(step, "lower"):
         return lambda inputs, state: step(state, inputs[0], *inputs[1])
-    places = [getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state)]
+    return _advance(step, tuple(getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state)))
+
+
+@functools.lru_cache(maxsize=8)
+def _advance(step: Callable[..., Any], places: tuple[Any, ...]) -> Callable[[Any, Any], Any]:
+    """Compiled once for the same step: runs of many seeds share it."""
 
     def stay(leaf: Any, place: Any) -> Any:
         return jax.lax.with_sharding_constraint(leaf, place) if isinstance(place, NamedSharding) else leaf

@@ -181,3 +181,19 @@ def test_a_prompt_beyond_the_context_is_refused():
 def test_a_reward_that_is_no_number_stops_the_run():
     with pytest.raises(ArithmeticError, match="the reward is nan"):
         align(policy(), Reinforce(), prompts(), recipe(), reward=lambda answers: np.full(8, np.nan), progress=False)
+
+
+def test_seeds_share_what_is_compiled():
+    traced = []
+
+    class Counting(Reinforce):
+        def loss(self, models, batch, key):
+            traced.append(1)
+            return super().loss(models, batch, key)
+
+    align(policy(), Counting(), prompts(), recipe(seed=0), reward=many_a, progress=False)
+    once = len(traced)
+    align(policy(), Counting(), prompts(), recipe(seed=1), reward=many_a, progress=False)
+    assert len(traced) == once
+    align(policy(), Counting(beta=0.5), prompts(), recipe(seed=1), reward=many_a, progress=False)
+    assert len(traced) > once
