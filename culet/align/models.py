@@ -54,7 +54,9 @@ class Models(eqx.Module):
 class Anchor:
     """How the anchor follows the policy; as it is made it stays where the policy began, the supervised model."""
 
-    anchor_rate: Annotated[float, Setting("Share by which the anchor moves to the policy each step.", min=0, max=1)] = 0.0
+    anchor_rate: Annotated[float, Setting("Share by which the anchor moves to the policy each step.", min=0, max=1)] = (
+        0.0
+    )
     anchor_every: Annotated[int, Setting("Steps between snapshots that become the anchor; 0: none.", min=0)] = 0
 
     def __post_init__(self):
