@@ -5,23 +5,37 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from culet.align.front import Front
+    from culet.align.loop import AlignRecipe, align
     from culet.align.merging import angles, average, interpolate, slerp
+    from culet.align.prompt_files import read_rows
+    from culet.align.prompts import PromptRow, PromptSet
     from culet.align.rollout import Prompts, Rollout, as_prompts, drawn_log_probabilities, log_probabilities, sample
 
 _HOME = {
+    "front": ("Front",),
+    "loop": ("AlignRecipe", "align"),
     "merging": ("angles", "average", "interpolate", "slerp"),
+    "prompt_files": ("read_rows",),
+    "prompts": ("PromptRow", "PromptSet"),
     "rollout": ("Prompts", "Rollout", "as_prompts", "drawn_log_probabilities", "log_probabilities", "sample"),
 }
 
 __all__ = [
+    "AlignRecipe",
+    "Front",
+    "PromptRow",
+    "PromptSet",
     "Prompts",
     "Rollout",
+    "align",
     "angles",
     "as_prompts",
     "average",
     "drawn_log_probabilities",
     "interpolate",
     "log_probabilities",
+    "read_rows",
     "sample",
     "slerp",
 ]

@@ -36,6 +36,7 @@ class Method(abc.ABC):
     critic: bool = False  # whether a critic learns beside the policy
     discriminator: bool = False
     updates: int = 1  # gradient steps on each batch
+    anchor_rate: float = 0.0  # of the anchor, if the recipe does not say
 
     @abc.abstractmethod
     def writers(self, step: int) -> Mapping[Writer, int]:

@@ -82,7 +82,10 @@ def align(
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
     and for prompts that do not fit the model's context.
     """
-    writing = _Writing(method, prompts, recipe, reward, compare, policy.config, bool(teachers))
+    if recipe.anchor_rate is None and not recipe.anchor_every:
+        recipe = dataclasses.replace(recipe, anchor_rate=method.anchor_rate)
+    check_run(policy, method, prompts, recipe, reward=reward, compare=compare, teachers=len(teachers))
+    writing = _Writing(method, prompts, recipe, reward, compare)
     state, frozen = _start(policy, method, recipe, teachers, trainable)
     step = _step(method, dataclasses.replace(recipe, seed=0))  # of which there is one for all seeds
     state = fit(
@@ -92,6 +95,31 @@ def align(
         evaluate=None if evaluate is None else lambda at: evaluate(at.models(frozen).policy, int(at.train.step)),
     )  # fmt: skip
     return state.models(frozen).policy
+
+
+def check_run(
+    policy: Decoder, method: Method, prompts: PromptSet, recipe: AlignRecipe, *, reward: Reward | None,
+    compare: Preference | None, teachers: int,
+) -> None:  # fmt: skip
+    """Raises ValueError for what would come to light only at some step: see `align`."""
+    writers = {writer: count for step in range(64) for writer, count in method.writers(step).items()}
+    slots, config = prompts.prompts.tokens.shape[1], policy.config
+    if "G" in config.kinds and slots + recipe.new_tokens > config.context:
+        longest = int(np.argmin(prompts.prompts.padding))
+        raise ValueError(
+            f"prompt {longest} has {slots} tokens and {recipe.new_tokens} are to follow, but the model's context is "
+            f"{config.context}; shorten the prompt or ask for fewer new tokens"
+        )
+    if "data" in writers:
+        prompts.data([0], writers["data"])
+    if "teacher" in writers and not teachers:
+        raise ValueError("this method needs a teacher")
+    if not method.judged:
+        return
+    if (reward is None) == (compare is None):
+        raise ValueError("this method needs either a reward or a judge that compares two answers")
+    if compare is not None and any(writers[who] != 2 for who in method.judged):
+        raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
 
 
 def _optimizer(recipe: AlignRecipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
@@ -148,7 +176,7 @@ def _appraise(method: Method) -> Callable[..., Any]:
 class _Writing:
     """Makes an experience of a batch of prompts: writes, has judged, appraises."""
 
-    def __init__(self, method, prompts: PromptSet, recipe: AlignRecipe, reward, compare, config, taught: bool):
+    def __init__(self, method, prompts: PromptSet, recipe: AlignRecipe, reward, compare):
         self.method, self.prompts, self.recipe, self.reward, self.compare = method, prompts, recipe, reward, compare
         self.sampling = Sampling(
             recipe.temperature, recipe.top_k, recipe.top_p, vocabulary=prompts.tokenizer.vocabulary
@@ -156,28 +184,6 @@ class _Writing:
         self.stop_ids = jnp.asarray(prompts.tokenizer.stop_ids, jnp.int32)
         self.unchecked = True
         self.appraise = _appraise(method)
-        self._check(config, taught)
-
-    def _check(self, config, taught: bool) -> None:
-        """Raises ValueError for what would come to light only at some step."""
-        writers = {writer: count for step in range(64) for writer, count in self.method.writers(step).items()}
-        slots = self.prompts.prompts.tokens.shape[1]
-        if "G" in config.kinds and slots + self.recipe.new_tokens > config.context:
-            longest = int(np.argmin(self.prompts.prompts.padding))
-            raise ValueError(
-                f"prompt {longest} has {slots} tokens and {self.recipe.new_tokens} are to follow, but the model's "
-                f"context is {config.context}; shorten the prompt or ask for fewer new tokens"
-            )
-        if "data" in writers:
-            self.prompts.data([0], writers["data"])
-        if "teacher" in writers and not taught:
-            raise ValueError("this method needs a teacher")
-        if not self.method.judged:
-            return
-        if (self.reward is None) == (self.compare is None):
-            raise ValueError("this method needs either a reward or a judge that compares two answers")
-        if self.compare is not None and any(writers[who] != 2 for who in self.method.judged):
-            raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
 
     def prepare(self, models: Models, train: Any, numbers: np.ndarray) -> Experience:
         writers = self.method.writers(int(train.step))

@@ -52,14 +52,16 @@ class Models(eqx.Module):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """How the anchor follows the policy; as it is made it stays where the policy began, the supervised model."""
+    """How the anchor follows the policy: not at all, and it is the model that the run began with, or in small steps."""
 
-    anchor_rate: Annotated[float, Setting("Share by which the anchor moves to the policy each step.", min=0, max=1)] = (
-        0.0
-    )
+    anchor_rate: Annotated[
+        float | None, Setting("Share by which the anchor moves to the policy each step; none: the method's.", 0, 1)
+    ] = None
     anchor_every: Annotated[int, Setting("Steps between snapshots that become the anchor; 0: none.", min=0)] = 0
 
     def __post_init__(self):
+        if self.anchor_rate is not None and not 0 <= self.anchor_rate <= 1:
+            raise ValueError(f"anchor_rate is {self.anchor_rate}; it is a share, from 0 to 1")
         if self.anchor_rate and self.anchor_every:
             raise ValueError("an anchor is a moving average (anchor_rate) or a snapshot (anchor_every), not both")
 

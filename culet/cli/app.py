@@ -1,11 +1,13 @@
 """The command tree: one Typer application, one file per room of commands; and how errors reach the user."""
 
 import os
+import signal
 import sys
+from types import FrameType
 
 import typer
 
-from culet.cli import celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
+from culet.cli import align, celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
 from culet.core import Interrupted
 
 EXIT_ERROR = 1
@@ -33,12 +35,13 @@ def culet() -> None:
     """
 
 
-for room in (quickstart, train, talk, inspect, convert, merge, topics, celeste, perception, papers):
+for room in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
     room.register(app)
 
 
 def main() -> None:
     """Runs the command line. An error is one line on standard error; CULET_DEBUG=1 shows where it came from."""
+    before = signal.signal(signal.SIGINT, _leave)
     try:
         app()
     except (Interrupted, *EXPECTED) as problem:
@@ -47,3 +50,16 @@ def main() -> None:
         stopped = isinstance(problem, Interrupted)
         print(" ".join(["error:"] * (not stopped) + str(problem).split()), file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED if stopped else EXIT_ERROR)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once: an exception amid a computation of JAX can bring it down with a segmentation fault.
+
+    Files are written atomically, so nothing is left half-done. Runs that can be gone on with set a handler of their own
+    (`culet.core.interrupt`).
+    """
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which a progress bar hides
+    os.write(2, f"{show_cursor}\nStopped by a signal; nothing is left half-written.\n".encode())
+    os._exit(EXIT_INTERRUPTED)

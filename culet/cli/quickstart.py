@@ -32,4 +32,8 @@ def quickstart(
     console.print(f"The distilled student is {gain:+.3f} nats per token better than its twin on held-out text.")
     console.print(f"[bold]{out / 'report.html'}[/]  what was made, with pictures, samples and scores")
     console.print(f"[bold]culet chat {out / 'model'}[/]  talk to it")
+    console.print(
+        f"[bold]culet align --chat --model {out / 'model'} --prompts {out / 'questions.jsonl'} --out runs/brief "
+        "--method j-bond --reward length-near --set reward.target=5 --same-judge[/]  teach it to be brief"
+    )
     console.print(f"[bold]culet generate {out / 'student'} 'Return the'[/]  continue a text")

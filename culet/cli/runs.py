@@ -1,6 +1,6 @@
 """What the training commands share: models to begin with, rows to train on, folders to leave behind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,14 @@ def new_or_loaded(
     preset: str | None,
     scaled: str | None,
     tokenizer: "Path | Tokenizer | None",
-    texts: Sequence[Path],
-    conversations: bool,
+    corpus: Iterable[str],
     seed: int,
     out: Path,
 ) -> "tuple[Decoder, Tokenizer]":
     """The model to train: loaded from a folder, or new from a preset, with the tokenizer that goes with it.
 
-    A tokenizer that must be made first is kept in `out`, where the same command finds it when it goes on.
+    A tokenizer that must be made first, from the `corpus`, is kept in `out`, where the same command finds it when it
+    goes on.
     """
     import jax
 
@@ -41,7 +41,7 @@ def new_or_loaded(
         return decoder, words or own
     assert preset is not None
     config = find_preset(preset) if scaled is None else parse_scaled(preset, scaled)
-    words = words or _made_tokenizer(out, texts, conversations, min(config.vocabulary, NEW_VOCABULARY))
+    words = words or _made_tokenizer(out, corpus, min(config.vocabulary, NEW_VOCABULARY))
     if words.vocabulary > config.vocabulary:
         raise ValueError(
             f"the tokenizer has {words.vocabulary} tokens and the model only {config.vocabulary}; "
@@ -63,19 +63,25 @@ def parse_scaled(preset: str, text: str) -> "DecoderConfig":
     return scaled(preset, **numbers)
 
 
-def _made_tokenizer(out: Path, texts: Sequence[Path], conversations: bool, vocabulary: int) -> "Tokenizer":
-    from culet.lm.text_files import read_conversations, read_documents
+def _made_tokenizer(out: Path, corpus: Iterable[str], vocabulary: int) -> "Tokenizer":
     from culet.lm.tokenizer import Tokenizer
     from culet.lm.tokenizer_training import train_tokenizer
 
     if (out / TOKENIZER).exists():
         return Tokenizer.load(out / TOKENIZER)
-    if conversations:
-        words = train_tokenizer((turn["content"] for talk in read_conversations(texts) for turn in talk), vocabulary)
-    else:
-        words = train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
+    words = train_tokenizer(corpus, vocabulary)
     words.save(out / TOKENIZER)
     return words
+
+
+def corpus_of(texts: Sequence[Path], conversations: bool) -> Iterator[str]:
+    """All that is said in the texts, or in the conversations in them. Nothing is read before it is asked for."""
+    from culet.lm.text_files import read_conversations, read_documents
+
+    if conversations:
+        yield from (turn["content"] for talk in read_conversations(texts) for turn in talk)
+    else:
+        yield from (document.text for document in read_documents(texts))
 
 
 def tokenised(texts: Sequence[Path], words: "Tokenizer", length: int, conversations: bool) -> Any:

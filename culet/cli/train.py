@@ -54,6 +54,18 @@ def train(
     conversations: Annotated[
         bool, typer.Option("--chat", help='Learn answers only: .jsonl with "messages", or "prompt" and "completion".')
     ] = False,
+    preferences: Annotated[
+        bool,
+        typer.Option(
+            "--preferences", help='Learn a reward model: .jsonl with "prompt", "chosen" and "rejected"; nothing is cut.'
+        ),
+    ] = False,
+    entailment: Annotated[
+        bool,
+        typer.Option(
+            "--entailment", help='Learn what follows: .jsonl with "premise", "hypothesis" and "label"; nothing is cut.'
+        ),
+    ] = False,
     lora_rank: Annotated[int | None, typer.Option(help="Train low-rank adapters only.", min=1)] = None,
     lora_alpha: Annotated[float, typer.Option(help="Their scale is alpha / rank.")] = 16.0,
     held_out: Annotated[list[Path] | None, typer.Option(help="Texts to evaluate on as the run goes.")] = None,
@@ -63,16 +75,29 @@ def train(
 ) -> None:
     """Trains a model on texts, or on conversations with --chat. Stopped, the same command goes on where it was.
 
+    With --preferences it learns to tell the better of two answers, as a reward for culet align; pairs may also be
+    "first", "second" and a "label" from 0 to 1, the probability that the first is better. With --entailment it learns
+    what follows from a text.
+
     [dim]culet train books/ --preset gemma-2-2b --scaled layers=4,width=128,vocabulary=4096 --out runs/small[/]
     [dim]culet train chats.jsonl --chat --model runs/small --out runs/tuned[/]
+    [dim]culet train pairs.jsonl --preferences --model runs/tuned --held-out other.jsonl --out runs/reward[/]
     """
-    from culet.cli.runs import lora, new_or_loaded, save, tokenised
+    from culet.cli.judges import corpus_of_examples, train_judge
+    from culet.cli.runs import corpus_of, lora, new_or_loaded, save, tokenised
     from culet.lm.training import train as run
 
-    decoder, words = new_or_loaded(model, preset, scaled, tokenizer, texts, conversations, recipe.seed, out)
+    if conversations + preferences + entailment > 1:
+        raise ValueError("say one of --chat, --preferences and --entailment: they are different things to learn")
+    judged = "reward" if preferences else "entailment" if entailment else None
+    corpus = corpus_of_examples(judged, texts) if judged else corpus_of(texts, conversations)
+    decoder, words = new_or_loaded(model, preset, scaled, tokenizer, corpus, recipe.seed, out)
+    decoder, trainable = lora(decoder, lora_rank, lora_alpha, recipe.seed)
+    if judged:
+        train_judge(judged, decoder, trainable, words, texts, held_out, length, recipe, out)
+        return
     rows = tokenised(texts, words, length, conversations)
     held_rows = tokenised(held_out, words, length, conversations) if held_out else None
-    decoder, trainable = lora(decoder, lora_rank, lora_alpha, recipe.seed)
     trained = run(decoder, rows, recipe, trainable=trainable, held_out=held_rows, folder=out, name=out.name)
     save(out, trained, words)
 
@@ -101,7 +126,7 @@ def distil(
     from culet.lm.training import train as run
 
     master, words = load(teacher)
-    student, _ = new_or_loaded(model, preset, scaled, words, texts, False, recipe.seed, out)
+    student, _ = new_or_loaded(model, preset, scaled, words, (), recipe.seed, out)
     rows = tokenised(texts, words, length, False)
     trained = run(
         Pupil(student, master), rows, recipe, trainable=Pupil(True, False), folder=out, name=out.name,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,20 @@ def find_files(paths: Iterable[str | Path], endings: Sequence[str]) -> list[Path
     if not found:
         raise ValueError("no files were given")
     return found
+
+
+def data_file(*parts: str) -> Path:
+    """A file in the folder of public data sets that the environment variable CULET_DATA names.
+
+    Raises `FileNotFoundError`, saying what is missing, where there is none.
+    """
+    folder = os.environ.get("CULET_DATA")
+    if not folder:
+        raise FileNotFoundError(f"set CULET_DATA to a folder that holds {'/'.join(parts)}")
+    file = Path(folder, *parts)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file in the folder that CULET_DATA names")
+    return file
 
 
 def read_text(file: Path) -> str:

@@ -17,6 +17,7 @@ from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import HALF_LOG_TAU, log_gamma_rise, x_log_y
 from culet.distributions.supports import Interval, Simplex, Vectors
 
+_UNROLLED = 8  # up to this size, one pass over the rows of x without any product of matrices is quicker still
 _INVERTED = 64  # up to this size, a product with the inverse is much quicker than solving for each row, and as good
 
 
@@ -31,6 +32,18 @@ def whiten(tril: Float[Array, "... D D"], x: Float[Array, "... D"]) -> Float[Arr
     if inverse.size == size * size:  # one matrix for all: one product
         return x @ inverse.reshape(size, size).T
     return (inverse @ x[..., None])[..., 0]
+
+
+def squared_length(tril: Float[Array, "... D D"], x: Float[Array, "... D"]) -> Float[Array, "..."]:
+    """The squared length of `tril^-1 x` for each x; ranks as for `whiten`."""
+    size = tril.shape[-1]
+    if size > _UNROLLED or tril.size != size * size:
+        return jnp.square(whiten(tril, x)).sum(-1)
+    identity = jnp.broadcast_to(jnp.eye(size, dtype=tril.dtype), tril.shape)
+    inverse = solve_triangular(tril, identity, lower=True).reshape(size, size)
+    columns = [x[..., d] for d in range(size)]
+    rows = [sum(inverse[i, j] * columns[j] for j in range(i + 1)) for i in range(size)]
+    return sum((jnp.square(row) for row in rows), jnp.zeros_like(columns[0]))
 
 
 def log_diagonal(tril: Float[Array, "... D D"]) -> Float[Array, "..."]:
@@ -64,8 +77,8 @@ class MultivariateNormal(OfVectors):
     scale_tril: Float[Parameter, "... D D"] = parameter(lower_triangular, event_ndims=2)
 
     def _log_density(self, x):
-        z = whiten(self.scale_tril, x - self.loc)
-        return -0.5 * (z * z).sum(-1) - log_diagonal(self.scale_tril) - z.shape[-1] * HALF_LOG_TAU
+        square = squared_length(self.scale_tril, x - self.loc)
+        return -0.5 * square - log_diagonal(self.scale_tril) - x.shape[-1] * HALF_LOG_TAU
 
     def _sample(self, key, shape):
         noise = self._normal(key, (*shape, *self.event_shape))
@@ -118,10 +131,10 @@ class MultivariateStudentT(OfVectors):
     df: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
-        z = whiten(self.scale_tril, x - self.loc)
-        size, half = z.shape[-1], 0.5 * self.df
+        square = squared_length(self.scale_tril, x - self.loc)
+        size, half = x.shape[-1], 0.5 * self.df
         normaliser = log_gamma_rise(half, jnp.full_like(half, 0.5 * size)) - 0.5 * size * jnp.log(math.pi * self.df)
-        spread = (half + 0.5 * size) * jnp.log1p((z * z).sum(-1) / self.df)
+        spread = (half + 0.5 * size) * jnp.log1p(square / self.df)
         return normaliser - log_diagonal(self.scale_tril) - spread
 
     def _sample(self, key, shape):

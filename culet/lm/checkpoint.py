@@ -1,13 +1,15 @@
 """Models to and from folders that transformers writes and reads: `config.json` and safetensors."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import equinox as eqx
 import jax
 import ml_dtypes
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -24,12 +26,17 @@ _QUIET_BYTES = 2**29  # what loads within two seconds gets no progress bar
 
 
 def load_model(
-    folder: Path | str, *, dtype: str | None = None, shardings: PyTree[jax.sharding.Sharding] | None = None
+    folder: Path | str,
+    *,
+    dtype: str | None = None,
+    shardings: PyTree[jax.sharding.Sharding] | None = None,
+    beside: Collection[str] = (),
 ) -> Decoder:
     """The model in `folder`, read tensor by tensor, so that host memory never holds much more than the model.
 
     `dtype` is "float32", "bfloat16" or "float16"; None takes what config.json names, or else what each tensor has.
-    `shardings` is one sharding for all leaves, or a tree of them shaped like the model (or a prefix of it).
+    `shardings` is one sharding for all leaves, or a tree of them shaped like the model (or a prefix of it). `beside`
+    names tensors that may stand there too and are left to others, such as another head.
     Raises `ConfigError` or `TensorError`, naming file and key or tensor, for whatever is missing, broken or of no use.
     """
     folder = Path(folder)
@@ -39,7 +46,7 @@ def load_model(
     tensors = TensorFolder(folder)
     skeleton = _skeleton(config)
     leaves = _leaves(skeleton)
-    names = match_tensors(config.family, {path: leaf.shape for path, leaf in leaves.items()}, tensors)
+    names = match_tensors(config.family, {path: leaf.shape for path, leaf in leaves.items()}, tensors, beside)
     targets = dict.fromkeys(leaves) if shardings is None else _leaves(_broadcast(shardings, skeleton))
     loaded: dict[str, jax.Array] = {}
     with _progress("loading", sum(tensors.entries[name].nbytes for name in names.values())) as bar:
@@ -59,12 +66,18 @@ def load_config(folder: Path | str) -> DecoderConfig:
 
 
 def save_model(
-    folder: Path | str, model: Decoder, *, dtype: str | None = None, max_shard_bytes: int = MAX_SHARD_BYTES
+    folder: Path | str,
+    model: Decoder,
+    *,
+    dtype: str | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    beside: Mapping[str, Array] = MappingProxyType({}),
 ) -> None:
     """Writes `model` to `folder` as `config.json` and safetensors, which transformers loads to the same logits.
 
     `dtype` is that of the file: "float32", "bfloat16" or "float16"; None keeps the model's. More than
-    `max_shard_bytes` become several files and an index. The folder changes all at once, after everything is on disk.
+    `max_shard_bytes` become several files and an index. `beside` are further tensors, such as another head, by name.
+    The folder changes all at once, after everything is on disk.
     Raises `ConfigError` if the family's config.json cannot express the model.
     """
     chosen = _dtype(dtype)
@@ -73,8 +86,8 @@ def save_model(
     tensors = {
         f"model.{transformers_name(family, path)}": leaf.reshape(transformers_shape(path, leaf.shape))
         for path, leaf in leaves.items()
-    }
-    size = sum(leaf.size * (chosen or leaf.dtype).itemsize for leaf in leaves.values())
+    } | dict(beside)
+    size = sum(tensor.size * (chosen or tensor.dtype).itemsize for tensor in tensors.values())
     with staged(Path(folder)) as stage, _progress("saving", size) as bar:
         write_tensors(
             stage, tensors, dtype=chosen, max_shard_bytes=max_shard_bytes,

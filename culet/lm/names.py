@@ -5,7 +5,7 @@ nothing is transposed; only the convolution has one axis more on their side (`[C
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -96,11 +96,14 @@ def transformers_shape(path: str, shape: Shape) -> Shape:
     return (shape[0], 1, *shape[1:]) if path.endswith(".conv_weight") else shape
 
 
-def match_tensors(family: str, shapes: Mapping[str, Shape], tensors: TensorFolder) -> dict[str, str]:
+def match_tensors(
+    family: str, shapes: Mapping[str, Shape], tensors: TensorFolder, beside: Collection[str] = ()
+) -> dict[str, str]:
     """Finds the tensor for each leaf: from `{path: shape}` to `{path: name}`.
 
     A tied output head is accepted when it equals the embedding, vision towers are passed over, and an embedding may
     have up to `MOST_PADDED_ROWS` rows more than the vocabulary: those are padding, which `read_leaf` drops.
+    Tensors named in `beside` are passed over too.
     Raises `TensorError`, naming file and tensor, for any tensor that is missing, left over, misshapen or no float.
     """
     entries = tensors.entries
@@ -110,7 +113,7 @@ def match_tensors(family: str, shapes: Mapping[str, Shape], tensors: TensorFolde
     names = {path: prefix + transformers_name(family, path) for path in shapes}
     for path, shape in shapes.items():
         _check(names[path], entries.get(names[path]), path, shape, tensors)
-    left = entries.keys() - set(names.values())
+    left = entries.keys() - set(names.values()) - set(beside)
     if "language_model." in prefix:
         left = {name for name in left if not name.startswith(_VISION)}
     for head in sorted(left.intersection(_HEADS)):

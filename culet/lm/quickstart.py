@@ -75,7 +75,8 @@ class Plan:
 def quickstart(folder: str | Path, plan: Plan | None = None, console: Console | None = None) -> dict[str, Any]:
     """Runs all stages in `folder` and returns what `summary.json` there holds; `report.html` shows it.
 
-    The model to talk to is in `folder/model`. Raises what `culet.core.fit` raises; the same call goes on afterwards.
+    The model to talk to is in `folder/model`, and what it was asked in `folder/questions.jsonl`, prompts for `culet
+    align`. Raises what `culet.core.fit` raises; the same call goes on afterwards.
     """
     from culet.lm.report import write_report
 
@@ -170,8 +171,10 @@ def _tune(folder: Path, plan: Plan, words: Tokenizer, student: Decoder, clock: _
     """The student, taught to answer; the model to talk to."""
     with clock("tuning the student on questions and answers"):
         if not (folder / "model" / "config.json").exists():
-            pairs = [_turns(pair) for pair in questions() if not pair.held_out]
-            rows = answer_rows(pairs, words, plan.answer_length)
+            asked = [pair for pair in questions() if not pair.held_out]
+            lines = (json.dumps({"prompt": pair.question, "answer": pair.answer}) + "\n" for pair in asked)
+            atomic_write(folder / "questions.jsonl", "".join(lines))
+            rows = answer_rows([_turns(pair) for pair in asked], words, plan.answer_length)
             recipe = plan.recipe(plan.tuning_steps, plan.tuning_rate)
             tuned = train(student, rows, recipe, folder=folder / "runs" / "tuning", name="tuning")
             save(folder / "model", tuned, words)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
 
 Rows = Mapping[str, np.ndarray]
+Measure = Callable[[Any, Rows, int], Mapping[str, float]]  # of a model, rows and how many of them to do at a time
 
 # How a decoder is cut over a mesh: by columns what goes into a head or a hidden unit, by rows what comes out of it.
 SHARDING = (
@@ -69,6 +70,7 @@ def train(
     loss: Objective | None = None,
     trainable: PyTree = eqx.is_inexact_array,
     held_out: Rows | None = None,
+    measure: Measure | None = None,
     folder: str | Path | None = None,
     mesh: Mesh | None = None,
     name: str = "training",
@@ -77,8 +79,8 @@ def train(
     """Trains a decoder, or a `Pupil` with `trainable=Pupil(True, False)`, and returns it; `model` stays as it was.
 
     `loss` is one of `culet.lm.losses`, by default next-token likelihood. `held_out` rows are evaluated on as the run
-    goes. What `trainable`, an Equinox filter, leaves out is neither changed nor saved in the checkpoints of `folder`.
-    Errors are those of `culet.core.fit`.
+    goes, by `measure` if given, else by that likelihood. What `trainable`, an Equinox filter, leaves out is neither
+    changed nor saved in the checkpoints of `folder`. Errors are those of `culet.core.fit`.
     """
     loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)
@@ -95,7 +97,7 @@ def train(
     state = fit(
         step, state, Batches(rows, recipe.batch_size, recipe.seed), steps=recipe.steps, fixed=(frozen,),
         folder=folder, checkpoint_every=recipe.checkpoint_every, mesh=mesh, name=name, progress=progress,
-        evaluate=None if held_out is None else _evaluator(frozen, held_out, recipe.batch_size),
+        evaluate=None if held_out is None else _evaluator(frozen, held_out, recipe.batch_size, measure or _likelihood),
         evaluate_every=recipe.evaluate_every,
     )  # fmt: skip
     return eqx.combine(state.model, frozen)
@@ -105,7 +107,7 @@ def evaluate(model: Decoder, rows: Rows, batch_size: int = 16) -> dict[str, floa
     """Mean next-token loss in nats over all weighted tokens of `rows`, how many these are, and the perplexity."""
     sums = []  # on the device until the end, so that batches follow each other without a wait
     for start in range(0, len(rows["inputs"]), batch_size):
-        batch = {name: _filled(array[start : start + batch_size], batch_size) for name, array in rows.items()}
+        batch = {name: filled(array[start : start + batch_size], batch_size) for name, array in rows.items()}
         sums.append(_sums(model, batch))
     total, weight = (float(np.sum(part, dtype=np.float64)) for part in zip(*jax.device_get(sums), strict=True))
     if weight == 0.0:
@@ -119,14 +121,16 @@ def _sums(model: Decoder, batch):
     return found.total, found.weight
 
 
-def _filled(array: np.ndarray, rows: int) -> np.ndarray:
+def filled(array: np.ndarray, rows: int) -> np.ndarray:
     """As many rows as a whole batch has, the missing ones of weight zero."""
     return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), array.dtype)])
 
 
-def _evaluator(frozen: PyTree, rows: Rows, batch_size: int) -> Callable[[TrainState], dict[str, float]]:
-    def run(state: TrainState) -> dict[str, float]:
-        model = eqx.combine(state.model, frozen)
-        return {"loss": evaluate(getattr(model, "student", model), rows, batch_size)["loss"]}
+def _likelihood(model: Any, rows: Rows, batch_size: int) -> dict[str, float]:
+    return {"loss": evaluate(getattr(model, "student", model), rows, batch_size)["loss"]}
 
-    return run
+
+def _evaluator(
+    frozen: PyTree, rows: Rows, batch_size: int, measure: Measure
+) -> Callable[[TrainState], Mapping[str, float]]:
+    return lambda state: measure(eqx.combine(state.model, frozen), rows, batch_size)

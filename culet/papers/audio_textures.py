@@ -3,7 +3,7 @@
 Axis letters: N seeds, T frames, F frequencies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from culet.inference.textures.settings import TextureSettings
 
-GRAM, RHYTHM, DIVERSITY, ALL, OTHER = "gram", "+ rhythm", "+ diversity", "all terms", "another draw"
+GRAM, RHYTHM, ALL, OTHER = "gram", "+ rhythm", "all terms", "another draw"
 RATE, WINDOW, BEAT = 8000, 256, 0.4  # Hz, samples, seconds
 SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 3.0}
-SOURCES = ("clicks", "rain")
+SOURCES = ("clicks", "birds")
+GRAM_WEIGHT = 150.0
+"""Of the weights 1 to 150 that by which all terms together came nearest to the source, on seeds 100 to 103."""
 
 
 def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
@@ -26,9 +28,9 @@ def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSe
 
     sizes: Mapping[Scale, dict[str, int]] = {
         "smoke": {"iterations": 2, "filters": 4, "widths": 2, "phase_iterations": 2},
-        "laptop": {"iterations": 200, "filters": 256, "widths": 4, "phase_iterations": 60},
+        "laptop": {"iterations": 300, "filters": 256, "widths": 4, "phase_iterations": 60},
     }
-    return TextureSettings(**sizes[scale], **weights, rate=RATE, window=WINDOW, seed=seed)
+    return TextureSettings(**sizes[scale], **weights, gram=GRAM_WEIGHT, rate=RATE, window=WINDOW, seed=seed)
 
 
 def _source(name: str, scale: Scale, seed: int) -> np.ndarray:
@@ -37,15 +39,15 @@ def _source(name: str, scale: Scale, seed: int) -> np.ndarray:
     return getattr(sources, name)(SECONDS[scale], RATE, seed)
 
 
-def _arm(what: str, *, shuffled: bool = False, **weights: float) -> Arm:
-    """Synthesis from both sources. `shuffled` breaks it: what is copied is a source cut into frames and mixed up."""
+def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False, **weights: float) -> Arm:
+    """Synthesis from `sources`. `shuffled` breaks it: what is copied is a source cut into frames and mixed up."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.inference.textures.synthesis import synthesise_texture
 
         settings = _settings(scale, seed, weights)
         found: dict[str, Any] = {"budget": settings.iterations}
-        for name in SOURCES:
+        for name in sources:
             source = _source(name, scale, seed)
             copied = _mixed_up(source, seed) if shuffled else source
             made = synthesise_texture(copied, settings, progress=False)
@@ -101,20 +103,22 @@ def _figure(findings: Findings) -> "Figure":
 
     scale = _scale(findings)
     figure = Figure(figsize=(11, 1.5 * len(findings) + 1.9), dpi=80, layout="constrained")
-    grid: Any = figure.subplots(len(findings) + 1, len(SOURCES), squeeze=False, sharex=True, sharey=True)
+    grid: Any = figure.subplots(len(findings) + 1, len(SOURCES), squeeze=False, sharey=True)
     for column, name in zip(grid.T, SOURCES, strict=True):
         shown = {"the source": log_magnitude(_source(name, scale, 0), WINDOW)[0]}
         for arm, found in findings.items():
-            scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
-            shown[f"{arm}: {scores}"] = found[f"{name}_spectrogram"][0]
-        for axes, (label, one) in zip(column, shown.items(), strict=True):
+            if f"{name}_loss" in found:
+                scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
+                shown[f"{arm}: {scores}"] = found[f"{name}_spectrogram"][0]
+        for axes in column[len(shown) :]:
+            axes.set_axis_off()
+        for axes, (label, one) in zip(column, shown.items(), strict=False):
             extent = (0, len(one) * (WINDOW // 4) / RATE, 0, RATE / 2000)
             axes.imshow(one.T, origin="lower", aspect="auto", cmap="magma", extent=extent, vmin=0)
             axes.set_title(f"{name}, {label}", loc="left", fontsize=9)
+            axes.set_xlabel("seconds")
     for row in grid:
         row[0].set_ylabel("kHz")
-    for axes in grid[-1]:
-        axes.set_xlabel("seconds")
     return figure
 
 
@@ -127,10 +131,11 @@ def _sounds(findings: Findings) -> Mapping[str, bytes]:
     from culet.inference.textures.wav import wav_bytes
 
     files = {f"{name}_source.wav": wav_bytes(_source(name, _scale(findings), 0), RATE) for name in SOURCES}
-    for arm in (GRAM, RHYTHM, DIVERSITY, ALL):
+    for arm in (GRAM, RHYTHM, ALL):
+        label = arm.removeprefix("+ ").replace(" ", "_")
         for name in SOURCES:
-            label = arm.removeprefix("+ ").replace(" ", "_")
-            files[f"{name}_{label}.wav"] = wav_bytes(findings[arm][f"{name}_sound"][0], RATE)
+            if f"{name}_sound" in findings[arm]:
+                files[f"{name}_{label}.wav"] = wav_bytes(findings[arm][f"{name}_sound"][0], RATE)
     return files
 
 
@@ -140,8 +145,8 @@ experiment = Experiment(
     "them from being copies of their source without spoiling them?",
     metrics=[
         Metric(name="beat_error", unit="error of the beat's strength, clicks, as a share", better="lower"),
-        Metric(name="rain_likeness", unit="greatest correlation with the source over shifts, rain", better="lower"),
-        Metric(name="rain_loss", unit="Gram distance by networks not used in synthesis, rain", better="lower"),
+        Metric(name="birds_likeness", unit="greatest correlation with the source over shifts, birds", better="lower"),
+        Metric(name="birds_loss", unit="Gram distance by networks not used in synthesis, birds", better="lower"),
         Metric(name="clicks_likeness", unit="greatest correlation, clicks", better="lower"),
         Metric(name="clicks_loss", unit="Gram distance, clicks", better="lower"),
     ],
@@ -149,8 +154,7 @@ experiment = Experiment(
     arms={
         GRAM: _arm("Gram matrices alone", rhythm=0.0, diversity=0.0),
         RHYTHM: _arm("with autocorrelations beyond 0.2 s", rhythm=1.0, diversity=0.0),
-        DIVERSITY: _arm("Gram matrices with the penalty on likeness to the source", rhythm=0.0, diversity=0.3),
-        ALL: _arm("all three terms", rhythm=1.0, diversity=0.3),
+        ALL: _arm("with a penalty on likeness to the source too", ("birds",), rhythm=1.0, diversity=0.3),
         OTHER: Arm(
             what="the generator of the source with another seed: what a new sound is like",
             run=one_by_one(_another_draw),
@@ -164,14 +168,14 @@ experiment = Experiment(
             at_least=0.0,
         ),
         Claim(
-            text="On rain, the diversity term lowers the greatest correlation with the source, which the rhythm term "
-            "raises, by at least 0.2.",
-            margin=lambda findings: findings[RHYTHM]["rain_likeness"] - findings[ALL]["rain_likeness"],
+            text="On birdsong, the diversity term lowers the greatest correlation with the source, to which the rhythm "
+            "term gives rise, by at least 0.2.",
+            margin=lambda findings: findings[RHYTHM]["birds_likeness"] - findings[ALL]["birds_likeness"],
             at_least=0.2,
         ),
         Claim(
             text="There it costs less than a doubling of the Gram distance that fresh networks find.",
-            margin=lambda findings: 2 * findings[RHYTHM]["rain_loss"] - findings[ALL]["rain_loss"],
+            margin=lambda findings: 2 * findings[RHYTHM]["birds_loss"] - findings[ALL]["birds_loss"],
             at_least=0.0,
         ),
     ],
@@ -180,10 +184,12 @@ experiment = Experiment(
     },
     figure=_figure,
     files=_sounds,
-    different="Generated sources of 3 s at 8 kHz (a metronome, a Poisson rain of plucked strings) in place of "
-    "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 200 steps of L-BFGS instead of "
+    different="Generated sources of 3 s at 8 kHz (a metronome, birds that chirp at Poisson times) in place of "
+    "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 300 steps of L-BFGS instead of "
     "2,000. Spectrograms are standardised before the networks, terms are relative, and diversity is a smooth maximum "
-    "of cosines over shifts. The rain's rhythm term is there because it is what makes copies. "
+    "of cosines over shifts. The weights were chosen on other seeds, for the Gram distance of all terms together. With "
+    "equal weights of Gram matrices and rhythm the copies were nearer there (0.91 to 0.96 on three of four), and a "
+    "diversity term of 0.1 multiplied their small Gram distance by four to nine. "
     "Quality is judged by fresh random networks instead of a trained one (VGGish), which this library does not have.",
     usage="culet texture rain.wav --out more_rain.wav --seconds 10",
 )

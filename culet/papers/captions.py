@@ -8,19 +8,17 @@ Axis letters: N texts, W words that a scorer knows.
 
 import dataclasses
 import functools
-import gzip
 import itertools
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from culet.core.experiment import Scale
+from culet.core.text import data_file, read_text
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer
@@ -69,11 +67,7 @@ _SEEDS: Mapping[Use, int] = {"training": 0, "tuning": 1, "judging": 2}
 
 
 def _read(name: str) -> list[str]:
-    folder = os.environ.get("CULET_DATA")
-    file = Path(folder or ".") / _FOLDER / name
-    if folder is None or not file.is_file():
-        raise OSError(f"this scale needs captions: set CULET_DATA to a folder with {_FOLDER}/{name}")
-    return gzip.decompress(file.read_bytes()).decode().splitlines()
+    return read_text(data_file(_FOLDER, name)).splitlines()
 
 
 def _plain(text: str) -> str:

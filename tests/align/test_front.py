@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from culet.align.front import Front, best_of, win_rates
 from culet.core.log import read_log
 from tests.align.tiny import TEXTS, WORDS, many_a, policy, prompts
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_the_best_of_n_is_that_of_all_choices_of_n():
@@ -31,6 +34,10 @@ def test_win_rates_count_ties_half():
     np.testing.assert_allclose(win_rates(np.array([[1.0, 2.0]]), np.array([[0.0, 1.0, 1.0, 3.0]])), [[0.5, 0.75]])
 
 
+LONGEST = 8
+normalised = eqx.filter_jit(lambda model, tokens: jax.nn.log_softmax(model(tokens)))
+
+
 def exact(model, start, new_tokens):
     """KL(model || start), reward, length and entropy per token of all texts, averaged over the prompts."""
     found = np.zeros(3)
@@ -44,7 +51,9 @@ def exact(model, start, new_tokens):
                 if ids and ids[-1] == WORDS.eos_id:
                     grown[ids] = mass, apart
                     continue
-                p, q = (np.asarray(jax.nn.log_softmax(m(jnp.array([*prompt, *ids]))[-1])) for m in (model, start))
+                read = [*prompt, *ids]
+                padded = jnp.array(read + [0] * (LONGEST - len(read)))
+                p, q = (np.asarray(normalised(m, padded))[len(read) - 1] for m in (model, start))
                 found[2] -= mass * (np.exp(p) * p).sum() / len(TEXTS)
                 for token in range(len(p)):
                     grown[*ids, token] = mass * np.exp(p[token]), apart + p[token] - q[token]

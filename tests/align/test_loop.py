@@ -25,6 +25,7 @@ from culet.core.log import read_log
 from culet.nn import add_lora, lora_filter
 from tests.align.tiny import many_a, policy, prompts, recipe
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 DATA = ("ab", "c")
 METHODS = [
     Reinforce(samples=1),
@@ -41,14 +42,6 @@ METHODS = [
     InverseQLearning(online=0.2),
     Adversarial(),
 ]
-
-
-@pytest.fixture(autouse=True)
-def quick_compilation():
-    """Compiling is nearly all of the time here; without most optimisations it takes half of it."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def moved(before, after):

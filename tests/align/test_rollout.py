@@ -12,16 +12,25 @@ from culet.lm.sampling import Sampling
 from tests.lm.small import small
 from tests.lm.test_sampling import kept
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 NEW = 10
 PROMPTS = [np.random.default_rng(size).integers(3, 40, size).tolist() for size in (1, 9, 4, 6)]
 NONE = jnp.array([-1])
+LONGEST = 24
+_log_probabilities = eqx.filter_jit(log_probabilities)
+_logits = eqx.filter_jit(lambda model, tokens: model(tokens))
+
+
+def by_itself(model, tokens):
+    """The logits of what may follow each token of one row without padding before it."""
+    return np.asarray(_logits(model, jnp.pad(tokens, (0, LONGEST - len(tokens)))))[: len(tokens)]
 
 
 @pytest.mark.parametrize("name", ["gemma-2-2b", "griffin-100m"])
 def test_the_sampler_and_the_trainer_agree_and_rows_do_not_touch(name):
     model = small(name)
     rollout = sample(model, as_prompts(PROMPTS), Sampling(1.0), NONE, NEW, jax.random.key(1))
-    found = eqx.filter_jit(log_probabilities)(model, rollout)
+    found = _log_probabilities(model, rollout)
     np.testing.assert_allclose(found, rollout.log_probabilities, atol=2e-4)
     check_sampler(model, rollout, Sampling(1.0))
     with pytest.raises(RuntimeError, match=r"disagree by up to 0\.5 nats"):
@@ -32,7 +41,7 @@ def test_the_sampler_and_the_trainer_agree_and_rows_do_not_touch(name):
         check_sampler(model, rollout, Sampling(0.8))
     for row, prompt in enumerate(PROMPTS):  # without padding, row by row
         tokens = jnp.array(prompt + rollout.completions[row].tolist())
-        alone = jax.nn.log_softmax(model(tokens))[len(prompt) - 1 : -1]
+        alone = jax.nn.log_softmax(by_itself(model, tokens)[len(prompt) - 1 : -1])
         expected = np.take_along_axis(np.asarray(alone), np.asarray(rollout.completions[row])[:, None], 1)[:, 0]
         np.testing.assert_allclose(found[row], expected, atol=2e-4)
 
@@ -55,7 +64,7 @@ def test_the_distribution_that_was_drawn_from(case):
     np.testing.assert_allclose(rollout.drawn * rollout.mask, found, atol=2e-3)
     for row, prompt in enumerate(PROMPTS):
         tokens = prompt + rollout.completions[row].tolist()
-        logits = np.asarray(model(jnp.array(tokens)), np.float64)
+        logits = by_itself(model, jnp.array(tokens)).astype(np.float64)
         for place, chosen in enumerate(tokens[len(prompt) :]):
             at = logits[len(prompt) + place - 1]
             if penalty := case.get("repetition_penalty"):
@@ -79,7 +88,7 @@ def test_rows_end_with_their_stop_token():
     assert rollout.finished[1] and rollout.lengths[1] == first + 1
     assert rollout.completions[1, : first + 1].tolist() == free.completions[1, : first + 1].tolist()
     assert np.asarray(rollout.mask[1]).tolist() == [1.0] * (first + 1) + [0.0] * (NEW - first - 1)
-    found = log_probabilities(model, rollout)
+    found = _log_probabilities(model, rollout)
     assert not np.asarray(found)[np.asarray(rollout.mask) == 0].any()
 
 
@@ -88,7 +97,7 @@ def test_more_padding_changes_nothing():
     close = sample(model, as_prompts(PROMPTS), Sampling(1.0), NONE, NEW, jax.random.key(4))
     wide = sample(model, as_prompts(PROMPTS, 16), Sampling(1.0), NONE, NEW, jax.random.key(4))
     assert close.completions.tolist() == wide.completions.tolist()
-    np.testing.assert_allclose(log_probabilities(model, close), log_probabilities(model, wide), atol=2e-4)
+    np.testing.assert_allclose(_log_probabilities(model, close), _log_probabilities(model, wide), atol=2e-4)
 
 
 def test_no_gradient_goes_through_what_was_drawn():

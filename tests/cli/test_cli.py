@@ -118,6 +118,36 @@ def test_tuning_on_conversations_with_adapters(cli, made, tmp_path):
     assert found["tokens"] > 6 and found["perplexity"] > 1
 
 
+def test_a_reward_model_and_one_of_entailment(cli, made, tmp_path):
+    from culet.align.rewards import load_reward_model
+
+    pairs = [{"prompt": f"line {i}?", "chosen": " a cat", "rejected": " a dog"} for i in range(6)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    follows = [{"premise": "a cat sat", "hypothesis": f"a {what}", "label": what == "cat"} for what in ("cat", "dog")]
+    (tmp_path / "follows.jsonl").write_text("\n".join(map(json.dumps, follows)))
+    command = (
+        "train",
+        tmp_path / "pairs.jsonl",
+        "--preferences",
+        "--model",
+        made / "model",
+        "--length",
+        32,
+        *QUICK[:4],
+    )
+    out, _ = cli(*command, "--held-out", tmp_path / "pairs.jsonl", "--out", tmp_path / "reward")
+    assert out.startswith(
+        f"{tmp_path / 'reward'}: a model of reward, learned from 6 examples; on 6 held out: accuracy "
+    )
+    assert "evaluation/accuracy" in (tmp_path / "reward" / "log.jsonl").read_text()
+    assert load_reward_model(tmp_path / "reward")[0].meaning == "reward"
+    assert "score.weight" in cli.fails("generate", tmp_path / "reward", "a")
+    new = ("--preset", "griffin-100m", "--scaled", SCALED, "--lora-rank", 2, "--length", 32, *QUICK[:4])
+    new = ("train", tmp_path / "follows.jsonl", "--entailment", "--tokenizer", made / "words", *new)
+    assert "learned from 2 examples" in cli(*new, "--out", tmp_path / "judge")[0]
+    assert load_reward_model(tmp_path / "judge")[0].meaning == "entailment"
+
+
 def test_distilling_and_evaluating(cli, made, tmp_path):
     student = ("--preset", "griffin-100m", "--scaled", SCALED, "--out", tmp_path / "s")
     cli("distil", made / "model", made / "text.txt", *student, "--share", 0.5, *QUICK)
@@ -176,6 +206,12 @@ def bad(folder: Path, made: Path) -> dict[str, tuple[list, str]]:
     (folder / "empty.txt").write_text(" \n")
     (folder / "bad.jsonl").write_text('{"text": "a"}\n{"text": \n')
     (folder / "short.jsonl").write_text('{"messages": [{"role": "user", "content": "hi"}]}\n')
+    (folder / "nothing.jsonl").write_text("")
+    (folder / "same.jsonl").write_text('{"prompt": "p", "chosen": "a", "rejected": "a"}\n')
+    (folder / "nan.jsonl").write_text('{"prompt": "p", "first": "a", "second": "b", "label": NaN}\n')
+    (folder / "true.jsonl").write_text('{"premise": "p", "hypothesis": "h", "label": 1}\n')
+    long = {"prompt": "line " * 200, "chosen": "a", "rejected": "b"}
+    (folder / "long.jsonl").write_text(json.dumps(long))
     (folder / "image.png").write_bytes(b"x")
     cut = folder / "cut"
     cut.mkdir()
@@ -184,7 +220,21 @@ def bad(folder: Path, made: Path) -> dict[str, tuple[list, str]]:
             (cut / name).write_bytes(data[:-50] if name == "model.safetensors" else data)
     out, model, text = ["--out", folder / "out"], made / "model", made / "text.txt"
     new = ["--preset", "gemma-2-2b", "--scaled", SCALED, *QUICK]
+    judge = ["--model", model, *QUICK, *out]
     return {
+        "no pairs": (["train", folder / "nothing.jsonl", "--preferences", *judge], "no pair of answers in there"),
+        "same answers": (["train", folder / "same.jsonl", "--preferences", *judge], "the same answer twice"),
+        "NaN label": (
+            ["train", folder / "nan.jsonl", "--preferences", *judge],
+            'nan.jsonl:1: "label" must be a number',
+        ),
+        "one class": (["train", folder / "true.jsonl", "--entailment", *judge], "others that do not"),
+        "no statement": (["train", folder / "same.jsonl", "--entailment", *judge], 'the field "premise" must be text'),
+        "long pair": (
+            ["train", folder / "long.jsonl", "--preferences", "--model", model, "--length", "9999", *out],
+            "1 of 1 pairs do not fit into 96 tokens",
+        ),
+        "two aims": (["train", folder / "same.jsonl", "--chat", "--preferences", *judge], "say one of --chat,"),
         "no file": (["train", folder / "none.txt", *new, *out], "none.txt: no such file"),
         "empty text": (["train", folder / "empty.txt", *new, *out], "no text in there"),
         "not json": (["train", folder / "bad.jsonl", *new, *out], "bad.jsonl"),
@@ -231,3 +281,15 @@ def test_a_stopped_or_broken_run_ends_without_a_traceback(cli, made, tmp_path, m
     monkeypatch.setattr(training, "fit", breaks)
     assert "Step 3 is not finite" in cli.fails(*command)
     assert not (tmp_path / "config.json").exists()
+
+
+def test_a_signal_ends_a_command_without_raising_amid_a_computation():
+    """Not within a run, which saves first: that one has a handler of its own."""
+    code = (
+        "import os, signal, sys; from culet.cli import app\n"
+        "app.app.command('wait')(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['culet', 'wait']; app.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "Stopped by a signal; nothing is left half-written."

@@ -97,6 +97,7 @@ class JBond(Method):
     beta: float = 0.5
     gamma: float = 1.0
     judged = ("policy", "anchor")
+    anchor_rate = 0.02
 
     def __post_init__(self):
         _share(self.beta)

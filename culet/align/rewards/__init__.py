@@ -6,6 +6,7 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
+    from culet.align.rewards.captions import caption_statements, swapped
     from culet.align.rewards.checks import (
         combined,
         exact_number,
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     )
     from culet.align.rewards.endpoint import Endpoint, EndpointError
     from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
+    from culet.align.rewards.examples import (
+        Pair,
+        Statement,
+        preference_rows,
+        read_preferences,
+        read_statements,
+        statement_rows,
+    )
+    from culet.align.rewards.human_labels import HUMAN_SETS, area_under_curve, human_statements
     from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
     from culet.align.rewards.judge import ModelJudge, ModelScore
+    from culet.align.rewards.learned import entailment_reward, entailment_scores, learned_reward
+    from culet.align.rewards.model import RewardModel, scores
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
         preferred_by,
         probabilities_of,
     )
+    from culet.align.rewards.reward_folder import load_reward_model, save_reward_model
+    from culet.align.rewards.training import evaluate_judgement, judgement, train_reward_model
 
 _HOME = {
     "answer": ("Answer", "Reward", "rewards_of"),
@@ -46,9 +60,17 @@ _HOME = {
     "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
     "judge": ("ModelJudge", "ModelScore"),
     "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
+    "captions": ("caption_statements", "swapped"),
+    "examples": ("Pair", "Statement", "preference_rows", "read_preferences", "read_statements", "statement_rows"),
+    "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
+    "learned": ("entailment_reward", "entailment_scores", "learned_reward"),
+    "model": ("RewardModel", "scores"),
+    "reward_folder": ("load_reward_model", "save_reward_model"),
+    "training": ("evaluate_judgement", "judgement", "train_reward_model"),
 }
 
 __all__ = [
+    "HUMAN_SETS",
     "Accuracies",
     "Answer",
     "Endpoint",
@@ -57,25 +79,45 @@ __all__ = [
     "EndpointScore",
     "ModelJudge",
     "ModelScore",
+    "Pair",
     "PositionBias",
     "Preference",
     "Reward",
+    "RewardModel",
+    "Statement",
     "accuracies",
+    "area_under_curve",
     "both_orders",
+    "caption_statements",
     "combined",
+    "entailment_reward",
+    "entailment_scores",
+    "evaluate_judgement",
     "exact_number",
     "exact_text",
     "follows",
+    "human_statements",
     "instructions_followed",
+    "judgement",
     "keyword_count",
     "keywords",
+    "learned_reward",
     "length_near",
     "length_penalty",
+    "load_reward_model",
     "matches",
     "position_bias",
+    "preference_rows",
     "preferred_by",
     "probabilities_of",
+    "read_preferences",
+    "read_statements",
     "rewards_of",
+    "save_reward_model",
+    "scores",
+    "statement_rows",
+    "swapped",
+    "train_reward_model",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

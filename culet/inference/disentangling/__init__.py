@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from culet.inference.disentangling.autoencoder import AutoEncoder
+    from culet.inference.disentangling.autoencoder import AutoEncoder, DenseAutoEncoder
     from culet.inference.disentangling.image_files import read_images
     from culet.inference.disentangling.mig import mutual_information, mutual_information_gap
     from culet.inference.disentangling.recipe import CapacityRecipe
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from culet.inference.disentangling.traverse import traversal_picture, traversals
 
 _HOME = {
-    "autoencoder": ("AutoEncoder",),
+    "autoencoder": ("AutoEncoder", "DenseAutoEncoder"),
     "image_files": ("read_images",),
     "mig": ("mutual_information", "mutual_information_gap"),
     "recipe": ("CapacityRecipe",),
@@ -26,6 +26,7 @@ _HOME = {
 __all__ = [
     "AutoEncoder",
     "CapacityRecipe",
+    "DenseAutoEncoder",
     "SpriteBatches",
     "draw_sprites",
     "mutual_information",

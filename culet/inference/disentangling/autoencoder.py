@@ -1,7 +1,10 @@
-"""A small convolutional autoencoder whose code is a Gaussian.
+"""Small autoencoders whose code is a Gaussian: a convolutional one, and one of dense layers for tiny images.
 
 Axis letters: H height, W width, C channels of an image; Z latents.
 """
+
+import itertools
+import math
 
 import equinox as eqx
 import jax
@@ -70,3 +73,39 @@ class AutoEncoder(eqx.Module):
         for transposed in self.transposed[:-1]:
             x = jax.nn.relu(transposed(x))
         return self.transposed[-1](x)
+
+
+class DenseAutoEncoder(eqx.Module):
+    """Two hidden layers to mean and log-variance, and two back: cheap for images of some hundreds of pixels."""
+
+    encoder: list[eqx.nn.Linear]
+    decoder: list[eqx.nn.Linear]
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __init__(self, shape: tuple[int, int, int], latents: int, *, hidden: int = 128, key: Key[Array, ""]):
+        """For images of `shape` (height, width, channels)."""
+        self.shape = shape
+        pixels = math.prod(shape)
+        encoder_key, decoder_key = jax.random.split(key)
+        self.encoder = _layers((pixels, hidden, hidden, 2 * latents), encoder_key)
+        self.decoder = _layers((latents, hidden, hidden, pixels), decoder_key)
+
+    def encode(self, image: Float[Array, "H W C"]) -> tuple[Float[Array, "Z"], Float[Array, "Z"]]:
+        """Mean and log-variance of the code."""
+        mean, log_variance = jnp.split(_through(self.encoder, image.ravel()), 2)
+        return mean, log_variance
+
+    def decode(self, code: Float[Array, "Z"]) -> Float[Array, "H W C"]:
+        """Logits of the pixels."""
+        return _through(self.decoder, code).reshape(self.shape)
+
+
+def _layers(sizes: tuple[int, ...], key: Key[Array, ""]) -> list[eqx.nn.Linear]:
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [eqx.nn.Linear(*pair, key=one) for pair, one in zip(itertools.pairwise(sizes), keys, strict=True)]
+
+
+def _through(layers: list[eqx.nn.Linear], x: Float[Array, "_"]) -> Float[Array, "_"]:
+    for layer in layers[:-1]:
+        x = jax.nn.relu(layer(x))
+    return layers[-1](x)

@@ -10,61 +10,54 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-FACTORS = ("shape", "scale", "orientation", "x", "y")
-SHAPES = ("square", "ellipse", "heart")
+FACTORS = ("shape", "scale", "x", "y")
+SHAPES = ("square", "ellipse")
+WIDTH_TO_HEIGHT = 2.5  # of the ellipse
 
 
-def random_factors(count: int, random: np.random.Generator) -> Float[np.ndarray, "N 5"]:
-    """Independent factors in the order of `FACTORS`: shape 0, 1 or 2, the others uniform in [0, 1)."""
+def random_factors(count: int, random: np.random.Generator) -> Float[np.ndarray, "N 4"]:
+    """Independent factors in the order of `FACTORS`: shape 0 or 1, the others uniform in [0, 1)."""
     factors = random.random((count, len(FACTORS)))
     factors[:, 0] = np.floor(factors[:, 0] * len(SHAPES))
     return factors.astype(np.float32)
 
 
-def draw_sprites(factors: Float[Array, "N 5"], size: int = 32) -> Float[Array, "N H H 1"]:
+def draw_sprites(factors: Float[Array, "N 4"], size: int = 16) -> Float[Array, "N H H 1"]:
     """Images in [0, 1] of `size` pixels a side, their edges softened over one pixel.
 
-    Scale 0 to 1 is a radius of 0.1 to 0.2 of the side, orientation a full turn, x and y (downwards) where the centre
-    lies in the middle half of the image.
+    Scale 0 to 1 is half an ellipse's width, 0.13 to 0.24 of the side; it is 2.5 times as wide as high, and a square has
+    the same area, so that shape and scale are two things. The centre lies where each is whole: x from 0 to 1 is 0.3 to
+    0.7 of the side, y (downwards) 0.22 to 0.78.
     """
     return jax.vmap(lambda one: _draw(one, size))(factors)
 
 
 def _draw(factors: Array, size: int) -> Array:
-    shape, scale, orientation, x, y = factors
+    shape, scale, x, y = factors
     grid = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
-    radius = 0.1 + 0.1 * scale
-    right = ((grid - (0.25 + 0.5 * x)) / radius)[None, :]
-    down = ((grid - (0.25 + 0.5 * y)) / radius)[:, None]
-    cosine, sine = jnp.cos(2 * jnp.pi * orientation), jnp.sin(2 * jnp.pi * orientation)
-    u, v = right * cosine + down * sine, down * cosine - right * sine
-    inside = jnp.select([shape < 0.5, shape < 1.5], [_square(u, v), _ellipse(u, v)], _heart(u, v))
+    radius = 0.13 + 0.11 * scale
+    right = ((grid - (0.3 + 0.4 * x)) / radius)[None, :]
+    down = ((grid - (0.22 + 0.56 * y)) / radius)[:, None]
+    inside = jnp.where(shape < 0.5, _square(right, down), _ellipse(right, down))
     return jnp.clip(inside * radius * size + 0.5, 0, 1)[..., None]
 
 
 def _square(u: Array, v: Array) -> Array:
     """How far inside a point lies, in radii; negative outside. Likewise below."""
-    return 0.75 - jnp.maximum(jnp.abs(u), jnp.abs(v))
+    return (jnp.pi / WIDTH_TO_HEIGHT) ** 0.5 / 2 - jnp.maximum(jnp.abs(u), jnp.abs(v))
 
 
 def _ellipse(u: Array, v: Array) -> Array:
-    """Half as wide as long. The distance is to first order, which is exact enough near the edge."""
-    level = jnp.sqrt(jnp.square(u) + jnp.square(2 * v) + 1e-6)
-    slope = jnp.sqrt(jnp.square(u) + jnp.square(4 * v) + 1e-6) / level
+    """The distance is to first order, which is exact enough near the edge."""
+    level = jnp.sqrt(jnp.square(u) + jnp.square(WIDTH_TO_HEIGHT * v) + 1e-6)
+    slope = jnp.sqrt(jnp.square(u) + jnp.square(WIDTH_TO_HEIGHT**2 * v) + 1e-6) / level
     return (1 - level) / slope
-
-
-def _heart(u: Array, v: Array) -> Array:
-    """Two discs and a square on its tip, joined."""
-    discs = 0.5 - jnp.sqrt(jnp.square(jnp.abs(u) - 0.36) + jnp.square(v + 0.3) + 1e-6)
-    tip = (0.86 - jnp.abs(u) - jnp.abs(v - 0.05)) * 0.7071
-    return jnp.maximum(discs, jnp.where(v > -0.3, tip, -1.0))
 
 
 class SpriteBatches:
     """Endless batches `{"images": [B, H, H, 1]}` of new sprites; a batch is a pure function of seed and step."""
 
-    def __init__(self, batch_size: int, size: int = 32, seed: int = 0):
+    def __init__(self, batch_size: int, size: int = 16, seed: int = 0):
         self.batch_size, self.seed = batch_size, seed
         self._draw = jax.jit(lambda factors: draw_sprites(factors, size))
 

@@ -14,13 +14,13 @@ from jaxtyping import Array, Float, Key
 
 from culet.core import TrainState, fit, training_step
 from culet.core.driver import Indexable
-from culet.inference.disentangling.autoencoder import AutoEncoder
+from culet.inference.disentangling.autoencoder import AutoEncoder, DenseAutoEncoder
 from culet.inference.disentangling.recipe import CapacityRecipe
 from culet.objectives import Loss
 from culet.objectives.variational import bernoulli_cross_entropy, capacity_bound, gaussian_divergence
 
 
-def objective(model: AutoEncoder, batch: Any, key: Key[Array, ""]) -> Loss:
+def objective(model: AutoEncoder | DenseAutoEncoder, batch: Any, key: Key[Array, ""]) -> Loss:
     """`capacity_bound` of `batch["images"]` [B, H, W, C] with one sample of the code each.
 
     The batch also holds the scalars `beta`, `gamma` and `capacity` of this step.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from culet.inference.disentangling.autoencoder import AutoEncoder
+from culet.inference.disentangling.autoencoder import AutoEncoder, DenseAutoEncoder
 from culet.objectives.variational import gaussian_divergence
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @eqx.filter_jit
-def encode(model: AutoEncoder, images: Float[Array, "N H W C"]) -> tuple[Float[Array, "N Z"], Float[Array, "Z"]]:
+def encode(
+    model: AutoEncoder | DenseAutoEncoder, images: Float[Array, "N H W C"]
+) -> tuple[Float[Array, "N Z"], Float[Array, "Z"]]:
     """The means of the codes, and the KL of each latent in nats, a mean over the images."""
     mean, log_variance = jax.vmap(model.encode)(images)
     return mean, gaussian_divergence(mean, log_variance).mean(axis=0)
@@ -27,7 +29,7 @@ def encode(model: AutoEncoder, images: Float[Array, "N H W C"]) -> tuple[Float[A
 
 @eqx.filter_jit
 def traversals(
-    model: AutoEncoder, image: Float[Array, "H W C"], values: Float[Array, "S"]
+    model: AutoEncoder | DenseAutoEncoder, image: Float[Array, "H W C"], values: Float[Array, "S"]
 ) -> Float[Array, "Z S H W C"]:
     """The image's code with latent z set to each of `values` in turn, decoded to pixels in [0, 1]."""
     mean, _ = model.encode(image)
@@ -36,7 +38,10 @@ def traversals(
 
 
 def traversal_picture(
-    model: AutoEncoder, image: Float[np.ndarray, "H W C"], divergence: Float[np.ndarray, "Z"], title: str
+    model: AutoEncoder | DenseAutoEncoder,
+    image: Float[np.ndarray, "H W C"],
+    divergence: Float[np.ndarray, "Z"],
+    title: str,
 ) -> "Figure":
     """A row for each latent, the one that tells most first, moved from -2 to 2 standard deviations of the prior.
 

@@ -44,7 +44,7 @@ def gram(activations: Float[Array, "T K"]) -> Float[Array, "K K"]:
 def autocorrelation(activations: Float[Array, "T K"], first: int, last: int) -> Float[Array, "L K"]:
     """The mean over time of `a[t] a[t + lag]` of centred activations, for each lag from `first` to before `last`."""
     frames = activations.shape[0]
-    length = next_fast_len(2 * frames, real=True)
+    length = next_fast_len(frames + last, real=True)  # what goes round the end comes to lags from `last` on
     assert length is not None
     spectrum = jnp.fft.rfft(_centred(activations), length, axis=0)
     sums = jnp.fft.irfft(jnp.real(spectrum * jnp.conj(spectrum)), length, axis=0)[first:last]
@@ -57,13 +57,10 @@ def shifted_similarity(ones: Float[Array, "T K"], others: Float[Array, "_ K"]) -
     Of unequal lengths the shorter is followed by zeros.
     """
     frames = max(ones.shape[0], others.shape[0])
-    length = next_fast_len(2 * frames, real=True)
-    assert length is not None
     ones, others = _centred(ones), _centred(others)
-    spectrum = jnp.conj(jnp.fft.rfft(ones, length, axis=0)) * jnp.fft.rfft(others, length, axis=0)
-    products = jnp.fft.irfft(spectrum.sum(axis=1), length)
-    round_the_end = products[:frames].at[1:].add(products[length - frames + 1 :])
-    return round_the_end / jnp.maximum(jnp.linalg.norm(ones) * jnp.linalg.norm(others), 1e-12)
+    spectrum = jnp.conj(jnp.fft.rfft(ones, frames, axis=0)) * jnp.fft.rfft(others, frames, axis=0)
+    products = jnp.fft.irfft(spectrum.sum(axis=1), frames)
+    return products / jnp.maximum(jnp.linalg.norm(ones) * jnp.linalg.norm(others), 1e-12)
 
 
 def relative_distance(given: Float[Array, "*S"], target: Float[Array, "*S"]) -> Float[Array, ""]:

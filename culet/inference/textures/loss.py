@@ -1,6 +1,6 @@
 """The three terms between a spectrogram and its source.
 
-Axis letters: T frames, S frames of the source, F frequencies, K filters.
+Axis letters: T frames, S frames of the source, F frequencies, K filters, L lags.
 """
 
 from typing import NamedTuple
@@ -31,12 +31,27 @@ class Weights(NamedTuple):
 
 
 class TextureLoss(eqx.Module):
-    """What a new spectrogram is measured against: the activations of the source."""
+    """What a new spectrogram is measured against: the source's activations and their statistics, computed once."""
 
     features: RandomFeatures
-    source: list[Float[Array, "S K"]]
     weights: Weights
-    first_lag: int = eqx.field(static=True)  # below it is timbre, not rhythm
+    source: list[Float[Array, "S K"]]
+    grams: list[Float[Array, "K K"]]
+    autocorrelations: list[Float[Array, "L K"]]
+    lags: tuple[int, int] = eqx.field(static=True)  # of the rhythm: the first one, and the one after the last
+
+    def __init__(
+        self, features: RandomFeatures, source: Float[Array, "S F"], frames: int, weights: Weights, first_lag: int
+    ):
+        """For new spectrograms of as many `frames`.
+
+        Below `first_lag` is timbre, not rhythm, which counts up to half of the shorter of the two sounds.
+        """
+        self.features, self.weights = features, weights
+        self.lags = (first_lag, min(frames, source.shape[0]) // 2)
+        self.source = features(source)
+        self.grams = [gram(old) for old in self.source]
+        self.autocorrelations = [autocorrelation(old, *self.lags) for old in self.source]
 
     def terms(self, spectrogram: Float[Array, "T F"]) -> Weights:
         """The terms before weighting, each a mean over the widths; 0 for those of weight 0.
@@ -45,18 +60,16 @@ class TextureLoss(eqx.Module):
         similarity of activations over all shifts in time, as a smooth maximum: at most log(T) / SHARPNESS above it.
         """
         activations = self.features(spectrogram)
-        pairs = list(zip(activations, self.source, strict=True))
-        last_lag = min(activations[0].shape[0], self.source[0].shape[0]) // 2
 
         def timbre() -> Array:
-            return _mean([relative_distance(gram(new), gram(old)) for new, old in pairs])
+            return _mean([relative_distance(gram(a), old) for a, old in zip(activations, self.grams, strict=True)])
 
         def rhythm() -> Array:
-            lags = (self.first_lag, last_lag)
-            return _mean([relative_distance(autocorrelation(a, *lags), autocorrelation(b, *lags)) for a, b in pairs])
+            pairs = zip(activations, self.autocorrelations, strict=True)
+            return _mean([relative_distance(autocorrelation(a, *self.lags), old) for a, old in pairs])
 
         def similarity() -> Array:
-            by_shift = _mean([shifted_similarity(new, old) for new, old in pairs])
+            by_shift = _mean([shifted_similarity(new, old) for new, old in zip(activations, self.source, strict=True)])
             return jax.nn.logsumexp(SHARPNESS * by_shift) / SHARPNESS
 
         parts = [

@@ -45,9 +45,10 @@ def synthesise_texture(
 ) -> Texture:
     """A sound of `seconds` (as long as the source if None) with the texture of `samples`, at `settings.rate`.
 
-    L-BFGS (scipy) goes over the log-magnitude spectrogram, from noise with the mean spectrum of the source, so that
-    statistics of random networks agree with those of the source (`TextureLoss`; 1806.08002, section 2); the phase is
-    Griffin and Lim's. The networks see spectrograms less the source's mean spectrum, over its standard deviation.
+    L-BFGS (scipy) goes over the log-magnitude spectrogram, from noise with the mean and the spread of each of the
+    source's frequencies, so that statistics of random networks agree with those of the source (`TextureLoss`;
+    1806.08002, section 2); the phase is Griffin and Lim's. The networks see spectrograms less the source's mean
+    spectrum, over its standard deviation.
 
     Raises ValueError for a sound that is too short, silent or not finite, and for `seconds` too few for a texture;
     `culet.core.Interrupted` after SIGTERM or SIGINT, once the step under way is done.
@@ -68,12 +69,15 @@ def synthesise_texture(
         )
     with Interrupts() as interrupts:  # what a signal raises amid a computation of JAX can bring the process down
         filter_key, start_key = jax.random.split(jax.random.key(settings.seed))
-        sizes = (source.shape[1], settings.filters, settings.widths)
+        widths = min(settings.widths, frames_of(shortest, window).bit_length() - 1)  # no filter longer than a sound
+        sizes = (source.shape[1], settings.filters, widths)
         features = eqx.filter_jit(RandomFeatures)(*sizes, key=filter_key)
         mean, scale = source.mean(axis=0, keepdims=True), source.std()
         weights = Weights(*(jnp.asarray(getattr(settings, name), jnp.float32) for name in Weights._fields))
-        loss = TextureLoss(features, features(jnp.asarray((source - mean) / scale)), weights, first_lag)
-        start = jax.random.normal(start_key, (frames_of(count, window), source.shape[1]))
+        frames = frames_of(count, window)
+        loss = eqx.filter_jit(TextureLoss)(features, jnp.asarray((source - mean) / scale), frames, weights, first_lag)
+        spread = jnp.asarray(source.std(axis=0, keepdims=True) / scale)  # where networks are blind, silence stays
+        start = spread * jax.random.normal(start_key, (frames, source.shape[1]))
         found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress, interrupts)
     target = found * scale + mean
     new = sound(target, unit, window, count, settings.phase_iterations, settings.seed, progress=progress)

@@ -33,11 +33,17 @@ class Handler(BaseHTTPRequestHandler):
             self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
             self.server.running += 1
             self.server.most_running = max(self.server.most_running, self.server.running)
+        self.counted = True
         try:
             self.server.act(self, body)
         finally:
-            with self.server.lock:
-                self.server.running -= 1
+            self.leave()
+
+    def leave(self) -> None:
+        """Counts no longer: before the last byte is sent, for with it the client may begin the next request."""
+        with self.server.lock:
+            self.server.running -= self.counted
+            self.counted = False
 
     def say(self, text: str | None, top: dict[str, float] | None = None) -> None:
         choice: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
@@ -52,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.leave()
         self.wfile.write(body)
 
     def log_message(self, format, *args):

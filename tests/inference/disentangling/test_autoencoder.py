@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.inference.disentangling import AutoEncoder
+from culet.inference.disentangling import AutoEncoder, DenseAutoEncoder
 from culet.inference.disentangling.convolution import Doubling, Halving
 
 AXES = ("NHWC", "HWIO", "NHWC")
@@ -39,10 +39,11 @@ def test_doubling_is_its_transpose(getkey):
     np.testing.assert_allclose(layer(small), back(small)[0], atol=1e-5)
 
 
-def test_shapes_and_positions(getkey):
-    model = eqx.filter_jit(AutoEncoder)((16, 24, 3), 4, width=4, hidden=8, key=getkey())
+@pytest.mark.parametrize(("kind", "sizes"), [(AutoEncoder, {"width": 4}), (DenseAutoEncoder, {})])
+def test_shapes_and_positions(kind, sizes, getkey):
+    model = eqx.filter_jit(kind)((16, 24, 3), 4, hidden=8, **sizes, key=getkey())
     image = jax.random.uniform(getkey(), (16, 24, 3))
-    mean, log_variance = eqx.filter_jit(AutoEncoder.encode)(model, image)
+    mean, log_variance = eqx.filter_jit(kind.encode)(model, image)
     assert mean.shape == log_variance.shape == (4,)
     assert jax.eval_shape(model.decode, mean).shape == image.shape
     slope = jax.jit(jax.grad(lambda z: model.decode(z)[3, 5, 1]))(mean)

@@ -26,7 +26,7 @@ from culet.inference.disentangling.study import study_images
 from culet.inference.disentangling.training import objective, pressure_at
 from culet.inference.disentangling.traverse import encode, traversals
 
-RECIPE = CapacityRecipe(steps=30, batch_size=8, latents=3, capacity=6.0, growth=0.5, gamma=20.0, learning_rate=3e-3)
+RECIPE = CapacityRecipe(steps=30, batch_size=8, latents=3, capacity=6.0, growth=0.5, gamma=20.0, learning_rate=1.5e-3)
 
 
 @pytest.fixture(scope="module")
