@@ -1,6 +1,7 @@
 """Strict arithmetic for every test: no silent dtype promotion, no silent broadcasting of ranks, eight fake devices."""
 
 import os
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -15,6 +16,17 @@ hypothesis.settings.register_profile("culet", suppress_health_check=[hypothesis.
 hypothesis.settings.load_profile("culet")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Every compiled function holds some memory maps, of which Linux gives a process 65,530; past them compiling aborts it.
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_memory_maps():
+    """Lets go of what earlier files compiled once it is much."""
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

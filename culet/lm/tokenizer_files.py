@@ -30,6 +30,8 @@ class JsonFile:
 
         try:
             content = json.loads(data.decode("utf-8"))
+            if isinstance(content, dict):
+                _check_prefix(content.get("model"), name)
             _check_decoder(content.get("decoder") if isinstance(content, dict) else None, name)
             backend = Tokenizer.from_str(data.decode("utf-8"))
         except ValueError as problem:
@@ -137,6 +139,12 @@ class SentencePieceFile:
 
 
 Backend = JsonFile | SentencePieceFile
+
+
+def _check_prefix(model: Any, name: str) -> None:
+    """Raises `ValueError` for a prefix of pieces within a word: where merges do not bear it, the library aborts."""
+    if isinstance(model, dict) and model.get("continuing_subword_prefix"):
+        raise ValueError(f"{name}: a continuing_subword_prefix is not supported; Gemma's tokenizers have none")
 
 
 def _check_decoder(decoder: object, name: str) -> None:

@@ -145,6 +145,13 @@ def test_a_damaged_tokenizer_json_gives_one_clear_error_or_a_tokenizer(path, val
         assert all(0 <= i < tokenizer.vocabulary for i in tokenizer.encode("a text"))
 
 
+def test_a_prefix_within_words_is_refused_before_the_library_aborts_over_it():
+    """As the test above found: the process ended."""
+    damaged = {**JSON, "model": {**JSON["model"], "continuing_subword_prefix": "x"}}
+    with pytest.raises(ValueError, match="the file: a continuing_subword_prefix is not supported"):
+        JsonFile(json.dumps(damaged).encode(), "the file")
+
+
 def test_names_that_overlap_are_both_kept_from_being_control_tokens():
     plain = JSON["added_tokens"][0]
     first = len(JSON["model"]["vocab"])
