@@ -18,6 +18,7 @@ from culet.align.front import BEST_OF, REFERENCES, SAMPLES, Front, win_rates
 from culet.align.loop import AlignRecipe, align
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
+from culet.align.rewards.preference import Preference
 from culet.core.experiment import Findings, Scale
 from culet.core.plot import COLOURS
 from culet.lm import Decoder
@@ -49,7 +50,12 @@ def _lessons(scale: Scale) -> list[str]:
 
 @functools.cache
 def supervised(scale: Scale, seed: int) -> "Decoder":
-    """The model that every run begins with: it has learned to write captions. One for all arms of a seed."""
+    """The model that every run begins with: it has learned to write captions. One for all arms of a seed.
+
+    At smoke scale there is one for all seeds, as each training is compiled for itself.
+    """
+    if scale == "smoke" and seed:
+        return supervised(scale, 0)
     import jax
 
     from culet.lm import scaled
@@ -133,10 +139,14 @@ def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
     return Yardstick(scale, seed, use)
 
 
-def trajectory(method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None) -> dict[str, Any]:
+def trajectory(
+    method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None, *,
+    compare: Preference | None = None, training: PromptSet | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Aligns the supervised model of the recipe's seed and gives what was measured on the way, each [P].
 
-    `judged`, by default the reward, is what is learned from.
+    `judged`, by default the reward, is what is learned from, unless `compare` says which of two is better. `training`
+    is by default all prompts of that name.
     """
     measure = yardstick(scale, recipe.seed, use)
     points = [{"step": 0.0} | measure.start]
@@ -145,10 +155,10 @@ def trajectory(method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judg
         points.append({"step": float(step)} | measure(policy, step))
         return points[-1]
 
-    training = prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
+    training = training or prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
     align(
-        supervised(scale, recipe.seed), method, training, recipe, reward=judged or reward(scale), evaluate=evaluate,
-        progress=False,
+        supervised(scale, recipe.seed), method, training, recipe, compare=compare,
+        reward=None if compare else judged or reward(scale), evaluate=evaluate, progress=False,
     )  # fmt: skip
     return {name: np.array([point[name] for point in points]) for name in points[0]}
 
