@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptRow:
-    """One prompt. Completions are texts; of a pair the preferred one comes first."""
+    """One prompt. Completions are texts, or the very tokens that were written; of a pair the preferred one is first."""
 
     text: str
     tokens: Sequence[int]
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    completions: Sequence[str] = ()
+    completions: Sequence[str | Sequence[int]] = ()
 
 
 class PromptSet:
@@ -40,8 +40,8 @@ class PromptSet:
     ):  # fmt: skip
         """Raises ValueError for no rows, an empty prompt or completion, and rows with different numbers of those.
 
-        A completion longer than `new_tokens`, with its end, is an error too. The end is `end_id`, by default the
-        tokenizer's EOS.
+        A completion longer than `new_tokens`, with its end, is an error too. The end of a text is `end_id`, by default
+        the tokenizer's EOS; tokens are taken as they are, with their end if they have one.
         """
         if not rows:
             raise ValueError("there are no prompts")
@@ -58,9 +58,10 @@ class PromptSet:
         tokens = np.zeros((len(self.rows), self.completions, new_tokens), np.int32)
         mask = np.zeros(tokens.shape, np.float32)
         for number, row in enumerate(self.rows):
-            for place, text in enumerate(row.completions):
-                ids = [*self.tokenizer.encode(text, bos=False, special=False), end_id]
-                if len(ids) < 2:
+            for place, given in enumerate(row.completions):
+                text = isinstance(given, str)
+                ids = [*self.tokenizer.encode(given, bos=False, special=False), end_id] if text else list(given)
+                if len(ids) < 1 + text:
                     raise ValueError(f"completion {place} of prompt {number} is empty")
                 if len(ids) > new_tokens:
                     raise ValueError(

@@ -16,6 +16,14 @@ def test_completions_of_the_data_end_with_the_end():
     assert rollout.prompts.tokens[0].tolist() == WORDS.encode("cab")
 
 
+def test_completions_may_be_tokens_as_they_were_written():
+    a, end = WORDS.encode("a", bos=False)[0], 1
+    row = PromptRow(text="b", tokens=WORDS.encode("b"), completions=([a] * 5, [end]))  # cut off, and ended at once
+    rollout = PromptSet([row], WORDS, new_tokens=5, batch_size=1).data(np.array([0]), 2)
+    assert rollout.completions.tolist() == [[a] * 5, [end, 0, 0, 0, 0]]
+    assert rollout.lengths.tolist() == [5, 1]
+
+
 def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():
     held = prompts(batch_size=3)
     seen = [held[step].tolist() for step in range(4)]
@@ -29,6 +37,7 @@ def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():
         ([], "no prompts"),
         ([("a", ("b",)), ("c", ())], r"prompts have \[0, 1\] completions"),
         ([("a", ("",))], "completion 0 of prompt 0 is empty"),
+        ([("a", ("b", []))], "completion 1 of prompt 0 is empty"),
         ([("a", ("abcabc",))], "has 7 tokens with its end; new tokens are limited to 5"),
     ],
 )
