@@ -133,23 +133,35 @@ def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
     return Yardstick(scale, seed, use)
 
 
-def trajectory(method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None) -> dict[str, Any]:
-    """Aligns the supervised model of the recipe's seed and gives what was measured on the way, each [P].
+def trajectory(
+    method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None
+) -> tuple[dict[str, Any], Decoder]:
+    """Aligns the supervised model of the recipe's seed; gives what was measured on the way, each [P], and the end.
 
     `judged`, by default the reward, is what is learned from.
     """
     measure = yardstick(scale, recipe.seed, use)
-    points = [{"step": 0.0} | measure.start]
+    points = [measure.start | {"step": 0.0}]
 
     def evaluate(policy: Decoder, step: int) -> dict[str, float]:
         points.append({"step": float(step)} | measure(policy, step))
         return points[-1]
 
     training = prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
-    align(
+    end = align(
         supervised(scale, recipe.seed), method, training, recipe, reward=judged or reward(scale), evaluate=evaluate,
         progress=False,
     )  # fmt: skip
+    return _columns(points), end
+
+
+def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> dict[str, Any]:
+    """The points of these policies, each [P]."""
+    measure = yardstick(scale, seed, use)
+    return _columns([measure(policy, step) for step, policy in enumerate(policies, 1)])
+
+
+def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: np.array([point[name] for point in points]) for name in points[0]}
 
 
