@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from culet.align.prompt_files import read_rows
     from culet.align.prompts import PromptRow, PromptSet
     from culet.align.rollout import Prompts, Rollout, as_prompts, drawn_log_probabilities, log_probabilities, sample
+    from culet.align.warping import WarpIteration, warp
 
 _HOME = {
     "front": ("Front",),
@@ -19,6 +20,7 @@ _HOME = {
     "prompt_files": ("read_rows",),
     "prompts": ("PromptRow", "PromptSet"),
     "rollout": ("Prompts", "Rollout", "as_prompts", "drawn_log_probabilities", "log_probabilities", "sample"),
+    "warping": ("WarpIteration", "warp"),
 }
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "PromptSet",
     "Prompts",
     "Rollout",
+    "WarpIteration",
     "align",
     "angles",
     "as_prompts",
@@ -38,6 +41,7 @@ __all__ = [
     "read_rows",
     "sample",
     "slerp",
+    "warp",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

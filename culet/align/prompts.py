@@ -3,6 +3,7 @@
 Axis letters: N prompts, B prompts of a batch, P prompt slots, K completions of each, T new tokens.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,12 @@ class PromptSet:
     def __getitem__(self, step: int) -> Int[np.ndarray, "B"]:
         """The numbers of the prompts of a step."""
         return self.batches[step]["row"]
+
+    def reordered(self, seed: int) -> "PromptSet":
+        """The same prompts in the order of another seed."""
+        other = copy.copy(self)
+        other.batches = Batches(self.batches.rows, self.batches.batch_size, seed)
+        return other
 
     def repeated(self, numbers: Sequence[int] | np.ndarray, times: int) -> Prompts:
         """These prompts, each as many times, one after the other."""

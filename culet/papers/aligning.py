@@ -142,24 +142,34 @@ def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
 def trajectory(
     method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None, *,
     compare: Preference | None = None, training: PromptSet | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Aligns the supervised model of the recipe's seed and gives what was measured on the way, each [P].
+) -> tuple[dict[str, Any], Decoder]:  # fmt: skip
+    """Aligns the supervised model of the recipe's seed; gives what was measured on the way, each [P], and the end.
 
     `judged`, by default the reward, is what is learned from, unless `compare` says which of two is better. `training`
     is by default all prompts of that name.
     """
     measure = yardstick(scale, recipe.seed, use)
-    points = [{"step": 0.0} | measure.start]
+    points = [measure.start | {"step": 0.0}]
 
     def evaluate(policy: Decoder, step: int) -> dict[str, float]:
         points.append({"step": float(step)} | measure(policy, step))
         return points[-1]
 
     training = training or prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
-    align(
+    end = align(
         supervised(scale, recipe.seed), method, training, recipe, compare=compare,
         reward=None if compare else judged or reward(scale), evaluate=evaluate, progress=False,
     )  # fmt: skip
+    return _columns(points), end
+
+
+def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> dict[str, Any]:
+    """The points of these policies, each [P]."""
+    measure = yardstick(scale, seed, use)
+    return _columns([measure(policy, step) for step, policy in enumerate(policies, 1)])
+
+
+def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: np.array([point[name] for point in points]) for name in points[0]}
 
 

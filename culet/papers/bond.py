@@ -63,7 +63,7 @@ def _aligned(
         steps=steps, batch_size=batch_size, new_tokens=NEW_TOKENS[scale], learning_rate=rate, seed=seed,
         evaluate_every=steps // POINTS[scale], **anchor,
     )  # fmt: skip
-    found = trajectory(method, recipe, scale, "judging", judged)
+    found, _ = trajectory(method, recipe, scale, "judging", judged)
     ends = {f"final_{name}": found[name][-1] for name in ("win_rate", "reward_win_rate", "reward", "kl", "length")}
     return found | ends | {"budget": steps * batch_size * each}
 

@@ -50,7 +50,7 @@ def run(
         steps=steps, batch_size=pairs, new_tokens=NEW_TOKENS[scale], temperature=annotating.TEMPERATURE,
         learning_rate=rate or RATES[f"{when} {form}"], seed=seed, evaluate_every=steps // POINTS[scale],
     )  # fmt: skip
-    found = trajectory(
+    found, _ = trajectory(
         Preferences(form=loss, beta=BETAS[form], online=online), recipe, scale, use,
         compare=annotating.guessing(seed) if guessed else annotating.annotator(scale, instruction),
         training=None if online else annotating.pairs(scale, seed, steps, pairs),

@@ -31,6 +31,13 @@ def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():
     assert sorted(number for step in seen for number in step) == sorted([*range(len(TEXTS))] * 3)
 
 
+def test_prompts_in_another_order():
+    held = prompts(batch_size=2)
+    orders = {tuple(np.concatenate([one[0], one[1]]).tolist()) for one in map(held.reordered, range(8))}
+    assert len(orders) > 1 and {tuple(sorted(order)) for order in orders} == {(0, 1, 2, 3)}
+    assert held.reordered(0)[0].tolist() == held[0].tolist() == prompts(batch_size=2)[0].tolist()
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
