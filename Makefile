@@ -32,7 +32,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m 'not parity' tests
 
 parity: $(VENV)/.parity
-	XLA_FLAGS= $(BIN)/python -m pytest -m parity tests
+	XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -m parity tests
 
 clean:
 	rm -rf $(VENV) build dist

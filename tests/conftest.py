@@ -1,7 +1,7 @@
 """Strict arithmetic for every test: no silent dtype promotion, no silent broadcasting of ranks, eight fake devices.
 
-Tests compile more than they compute, so they take the code generator that compiles faster; `make parity` takes the one
-that users have.
+Tests compile more than they compute, so they take the code generator that compiles faster, without most optimisations;
+`make parity` compiles as users' programs do, and so do tests that use the fixture `optimised`.
 """
 
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # also for the programs that tests start
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -32,6 +33,15 @@ def few_memory_maps():
     """Lets go of what earlier files compiled once it is much."""
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """For tests that compute more than they compile."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -15,8 +16,16 @@ def read(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def compilation(page):
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", page != "docs/celeste.md")  # which computes more
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if EXAMPLE.search(read(page))])
-def test_examples_run(page, tmp_path, monkeypatch):
+def test_examples_run(page, compilation, tmp_path, monkeypatch):
     """The examples of a page are one program: each goes on with the names of those before it."""
     monkeypatch.chdir(tmp_path)
     text, names = read(page), {"__name__": "__main__"}

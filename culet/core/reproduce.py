@@ -46,7 +46,7 @@ def run_experiment(
     if seeds < 1:
         raise ValueError(f"an experiment needs at least one seed, not {seeds}")
     arms, broken = _arms(experiment, control)
-    with _quick_compilation(scale == "smoke" and not experiment.computes_at_smoke):
+    with _compilation(quick=not experiment.computes_at_smoke) if scale == "smoke" else contextlib.nullcontext():
         findings, seconds = _find(experiment, arms, broken, seeds, scale, folder / "calls", progress)
     claims = [_judge(claim, findings, seeds) for claim in experiment.claims]
     name = "control" if control else "result"
@@ -113,12 +113,12 @@ def _find(
 
 
 @contextlib.contextmanager
-def _quick_compilation(wanted: bool) -> Iterator[None]:
+def _compilation(*, quick: bool) -> Iterator[None]:
     """At smoke scale compilation is mostly what takes long; without most optimisations it takes half the time."""
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", wanted or before)
+    jax.config.update("jax_disable_most_optimizations", quick)
     try:
         yield
     finally:

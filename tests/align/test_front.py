@@ -12,8 +12,6 @@ from culet.align.front import Front, best_of, win_rates
 from culet.core.log import read_log
 from tests.align.tiny import TEXTS, WORDS, many_a, policy, prompts
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_the_best_of_n_is_that_of_all_choices_of_n():
     rewards = np.random.default_rng(0).integers(0, 4, (3, 6)).astype(float)

@@ -25,7 +25,6 @@ from culet.core.log import read_log
 from culet.nn import add_lora, lora_filter
 from tests.align.tiny import many_a, policy, prompts, recipe
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 DATA = ("ab", "c")
 METHODS = [
     Reinforce(samples=1),

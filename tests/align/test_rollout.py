@@ -12,7 +12,6 @@ from culet.lm.sampling import Sampling
 from tests.lm.small import small
 from tests.lm.test_sampling import kept
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 NEW = 10
 PROMPTS = [np.random.default_rng(size).integers(3, 40, size).tolist() for size in (1, 9, 4, 6)]
 NONE = jnp.array([-1])

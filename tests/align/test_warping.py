@@ -12,7 +12,6 @@ from culet.align.warping import ANCHOR_RATE, warp
 from culet.core.tree import named_leaves
 from tests.align.tiny import many_a, policy, prompts, recipe
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 TRACED = []
 
 

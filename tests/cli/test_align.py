@@ -20,14 +20,6 @@ def cli(monkeypatch, capfd):
     return Cli(monkeypatch, capfd)
 
 
-@pytest.fixture(autouse=True)
-def quick_compilation():
-    """Compiling is nearly all of the time here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model and a file of prompts."""

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 from culet.cli.celeste import register
 from culet.inference.celeste import make_scene, match, read_catalogue, write_image
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 app = typer.Typer()
 register(app)
 

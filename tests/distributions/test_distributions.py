@@ -28,14 +28,6 @@ SURE = 5 / np.sqrt(DRAWS)
 every = pytest.mark.parametrize("name", MEMBERS)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compile_fast():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @functools.cache
 def made(name):
     return MEMBERS[name].make()

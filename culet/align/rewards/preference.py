@@ -55,12 +55,13 @@ def both_orders(
     """The mean of what a judge says in one order and in the other, so that the order cannot matter.
 
     A probability nearer to 0.5 than `tie_margin` is a tie and becomes 0.5; so does, at any margin, what a judge says of
-    two equal answers. The averaging is that of RLAIF (2309.00267); ties are ours.
+    two equal answers, however it rounds. The averaging is that of RLAIF (2309.00267); ties are ours.
     """
     there = probabilities_of(shown, firsts, seconds)
     back = probabilities_of(shown, seconds, firsts)
     found = (1 + there - back) / 2
-    return np.where(np.abs(found - 0.5) < tie_margin, np.float32(0.5), found)
+    equal = np.array([first.text == second.text for first, second in zip(firsts, seconds, strict=True)], bool)
+    return np.where(equal | (np.abs(found - 0.5) < tie_margin), np.float32(0.5), found)
 
 
 def preferred_by(reward: Reward, *, temperature: float = 1.0) -> Preference:

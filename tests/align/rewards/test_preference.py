@@ -39,6 +39,17 @@ def test_both_orders_against_the_mean_by_hand():
     np.testing.assert_allclose(found + other, 1, rtol=1e-6)
 
 
+def test_equal_answers_are_a_tie_however_the_judge_rounds():
+    calls = []
+
+    def rounding(firsts, _):
+        calls.append(firsts)
+        return np.full(len(firsts), 0.7 + 1e-7 * len(calls), np.float32)
+
+    found = both_orders(rounding, FIRSTS, SECONDS, tie_margin=0.0)
+    assert found[2] == 0.5 and found[0] != 0.5
+
+
 def test_what_is_near_the_middle_is_a_tie():
     found = both_orders(biased(0.0), FIRSTS, SECONDS, tie_margin=0.25)  # the first pair stands at 0.731
     assert found[0] == found[2] == 0.5 and found[1] < 0.05 and found[3] < 0.15

@@ -19,6 +19,8 @@ from culet.inference.celeste.catalogue import Z90, columns
 from culet.inference.celeste.detection import Detections, band_psf, psf_width
 from culet.inference.celeste.fitting import Solution
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 BANDS = 3
 
 
