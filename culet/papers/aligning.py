@@ -23,7 +23,7 @@ from culet.core.experiment import Findings, Scale
 from culet.core.plot import COLOURS
 from culet.lm import Decoder
 from culet.objectives import best_of_n_kl_bound
-from culet.papers.captions import Use, judge, pictures, reward
+from culet.papers.captions import CAPTION_METRICS, Use, judge, pictures, reward
 
 if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
@@ -161,6 +161,11 @@ def trajectory(
         reward=None if compare else judged or reward(scale), evaluate=evaluate, progress=False,
     )  # fmt: skip
     return _columns(points), end
+
+
+def ends(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `CAPTION_METRICS` name: the last points of a run."""
+    return {metric.name: found[metric.name.removeprefix("final_")][-1] for metric in CAPTION_METRICS}
 
 
 def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> dict[str, Any]:

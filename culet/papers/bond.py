@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.core.experiment import Arm, Claim, Experiment, Findings, Scale, one_by_one
+from culet.papers.captions import CAPTION_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def _aligned(
 ) -> dict[str, Any]:  # fmt: skip
     """A run with `each` completions of a prompt, and where it ended."""
     from culet.align.loop import AlignRecipe
-    from culet.papers.aligning import NEW_TOKENS, trajectory
+    from culet.papers.aligning import NEW_TOKENS, ends, trajectory
 
     steps, batch_size = STEPS[scale], COMPLETIONS[scale] // each
     recipe = AlignRecipe(
@@ -64,8 +65,7 @@ def _aligned(
         evaluate_every=steps // POINTS[scale], **anchor,
     )  # fmt: skip
     found, _ = trajectory(method, recipe, scale, "judging", judged)
-    ends = {f"final_{name}": found[name][-1] for name in ("win_rate", "reward_win_rate", "reward", "kl", "length")}
-    return found | ends | {"budget": steps * batch_size * each}
+    return found | ends(found) | {"budget": steps * batch_size * each}
 
 
 class _Shuffled:
@@ -169,13 +169,7 @@ experiment = Experiment(
     slug="bond",
     question="Does a policy that is taught by comparisons with its own moving average win more often, for the same "
     "divergence from the supervised model, than policy gradients with a penalty of any strength?",
-    metrics=[
-        Metric(name="final_win_rate", unit="over the supervised model, by a judge never trained on", better="higher"),
-        Metric(name="final_kl", unit="nats per caption from the supervised model", better="lower"),
-        Metric(name="final_reward_win_rate", unit="over the supervised model, by the reward", better="higher"),
-        Metric(name="final_reward", unit="standard deviations of human captions", better="higher"),
-        Metric(name="final_length", unit="tokens", better="higher"),
-    ],
+    metrics=CAPTION_METRICS,
     budget_unit="completions",
     arms={
         J_BOND: Arm(what="Jeffreys' middle, the anchor a moving average of rate 0.05", run=_j_bond(J_BOND)),

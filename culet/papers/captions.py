@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from culet.core.experiment import Scale
+from culet.core.experiment import Metric, Scale
 from culet.core.text import data_file, read_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ ANIMALS = frozenset([*_ONE, *(f"{name}s" for name in _ONE), "calves", "ponies", 
 KNOWN = 1000  # words that the reward weighs, the commonest
 RIDGE = 0.3
 _FOLDER = "multi30k-captions"
+CAPTION_METRICS = (  # of where a run ended
+    Metric(name="final_win_rate", unit="over the supervised model, by a judge never trained on", better="higher"),
+    Metric(name="final_kl", unit="nats per caption from the supervised model", better="lower"),
+    Metric(name="final_reward_win_rate", unit="over the supervised model, by the reward", better="higher"),
+    Metric(name="final_reward", unit="standard deviations of human captions", better="higher"),
+    Metric(name="final_length", unit="tokens", better="higher"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

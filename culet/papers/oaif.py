@@ -38,7 +38,7 @@ def run(
     from culet.align.loop import AlignRecipe
     from culet.align.methods import Preferences
     from culet.papers import annotating
-    from culet.papers.aligning import NEW_TOKENS, trajectory
+    from culet.papers.aligning import NEW_TOKENS, ends, trajectory
 
     when, form = name.partition(",")[0].split()
     online, steps, pairs = when == "online", STEPS[scale], PAIRS[scale]
@@ -55,8 +55,7 @@ def run(
         compare=annotating.guessing(seed) if guessed else annotating.annotator(scale, instruction),
         training=None if online else annotating.pairs(scale, seed, steps, pairs),
     )  # fmt: skip
-    ends = {f"final_{name}": found[name][-1] for name in ("win_rate", "reward_win_rate", "kl", "length")}
-    return found | ends | {"budget": steps * pairs}
+    return found | ends(found) | {"budget": steps * pairs}
 
 
 def _arm(name: str, what: str, guessed: bool = False) -> Arm:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.papers.captions import CAPTION_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,8 +69,9 @@ def _spent(scale: Scale, iterations: int = ITERATIONS) -> int:
 
 def _concluded(found: Mapping[str, Any], scale: Scale, iterations: int = ITERATIONS) -> dict[str, Any]:
     """With where it ended and what it cost."""
-    names = ("win_rate", "reward_win_rate", "reward", "kl", "length")
-    return {**found, **{f"final_{name}": found[name][-1] for name in names}, "budget": _spent(scale, iterations)}
+    from culet.papers.aligning import ends
+
+    return {**found, **ends(found), "budget": _spent(scale, iterations)}
 
 
 def _towards(end: "Decoder", scale: Scale, seed: int) -> dict[str, Any]:
@@ -227,11 +229,7 @@ experiment = Experiment(
     question="Do merged policies win more often, for the same divergence from the supervised model, than one policy "
     "that was trained as long as all of them together?",
     metrics=[
-        Metric(name="final_win_rate", unit="over the supervised model, by a judge never trained on", better="higher"),
-        Metric(name="final_kl", unit="nats per caption from the supervised model", better="lower"),
-        Metric(name="final_reward_win_rate", unit="over the supervised model, by the reward", better="higher"),
-        Metric(name="final_reward", unit="standard deviations of human captions", better="higher"),
-        Metric(name="final_length", unit="tokens", better="higher"),
+        *CAPTION_METRICS,
         Metric(name="least_angle", unit="degrees between task vectors of a layer", better="higher"),
     ],
     budget_unit="completions",
