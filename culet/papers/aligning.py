@@ -10,23 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from culet.align.experience import Method
 from culet.align.front import BEST_OF, REFERENCES, SAMPLES, Front, win_rates
-from culet.align.judging import answers_of
 from culet.align.loop import AlignRecipe, align
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
 from culet.align.rewards.preference import Preference
-from culet.align.rollout import sample
 from culet.core.experiment import Findings, Scale
 from culet.core.plot import COLOURS
 from culet.lm import Decoder
-from culet.lm.sampling import Sampling
 from culet.objectives import best_of_n_kl_bound
 from culet.papers.captions import CAPTION_METRICS, Use, judge, pictures, reward
 
@@ -61,6 +56,8 @@ def supervised(scale: Scale, seed: int) -> "Decoder":
     """
     if scale == "smoke" and seed:
         return supervised(scale, 0)
+    import jax
+
     from culet.lm import scaled
     from culet.lm.recipe import Recipe
     from culet.lm.training import text_rows, train
@@ -84,19 +81,6 @@ def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int
     words = tokenizer(scale)
     rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in openings]
     return PromptSet(rows, words, new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
-
-
-def completions(
-    policy: Decoder, asked: PromptSet, numbers: Sequence[int] | np.ndarray, times: int, scale: Scale, seed: int
-) -> list[Answer]:
-    """What a policy writes at temperature 1, as often to each of these prompts, one after the other."""
-    words = asked.tokenizer
-    rollout = sample(
-        policy, asked.repeated(numbers, times), Sampling(1.0, vocabulary=words.vocabulary),
-        jnp.asarray(words.stop_ids, jnp.int32), NEW_TOKENS[scale], jax.random.key(seed),
-    )  # fmt: skip
-    rows = [asked.rows[number] for number in np.repeat(numbers, times).tolist()]
-    return answers_of(rollout, rows, words)
 
 
 class _Both:

@@ -16,11 +16,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from culet.align.rewards import Answer, ModelJudge, ModelScore, position_bias
+from culet.align import completions
+from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, position_bias
 from culet.core import pack
 from culet.core.experiment import Scale
 from culet.lm import Recipe, scaled, train, train_tokenizer
-from culet.papers.aligning import LONGEST, OPENING, completions, prompts, supervised
+from culet.papers.aligning import LONGEST, NEW_TOKENS, OPENING, prompts, supervised
 from culet.papers.captions import pictures, reward
 
 if TYPE_CHECKING:
@@ -164,28 +165,24 @@ def scoring(scale: Scale, size: Size = "large") -> ModelScore:
 def pairs(scale: Scale, seed: int) -> tuple[list[Answer], list[Answer]]:
     """The first and the second captions of pairs that the supervised model wrote to prompts of the training."""
     asked = prompts(scale, "training", batch_size=PAIRS[scale], seed=seed)
-    answers = completions(supervised(scale, seed), asked, asked[0], 2, scale, seed)
+    answers = completions(supervised(scale, seed), asked, asked[0], 2, NEW_TOKENS[scale], jax.random.key(seed))
     return answers[::2], answers[1::2]
 
 
-@functools.cache
-def human_labels(scale: Scale, seed: int) -> Bool[np.ndarray, "N"]:
-    """Whether somebody prefers the first of each of those pairs."""
+def people(scale: Scale, seed: int) -> Preference:
+    """A judge who is somebody else for each caption."""
     generator = np.random.default_rng(seed)
-    first, second = (heard(scale, [one.text for one in side], generator) for side in pairs(scale, seed))
-    return first > second
+
+    def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Bool[np.ndarray, "N"]:
+        first, second = (heard(scale, [one.text for one in side], generator) for side in (firsts, seconds))
+        return first > second
+
+    return preference
 
 
-@functools.cache
-def model_labels(scale: Scale, seed: int) -> Float[np.ndarray, "N"]:
-    """With what probability the first of each is better, by the labeller asked in both orders."""
-    return labelling_judge(scale)(*pairs(scale, seed))
-
-
-@functools.cache
-def one_order_labels(scale: Scale, seed: int) -> Bool[np.ndarray, "N"]:
-    """Whether the labeller, asked once, finds the first more likely to be the better one."""
-    return labelling_judge(scale).shown(*pairs(scale, seed)) > 0.5
+def asked_once(scale: Scale) -> Preference:
+    """The labeller's bare verdicts, the captions shown in the order in which they are given."""
+    return lambda firsts, seconds: labelling_judge(scale).shown(firsts, seconds) > 0.5
 
 
 def examined(scale: Scale, seed: int, size: Size) -> dict[str, float]:
@@ -196,7 +193,7 @@ def examined(scale: Scale, seed: int, size: Size) -> dict[str, float]:
     is what averaging leaves of the former.
     """
     firsts, seconds = (side[:EXAMINED] for side in pairs(scale, seed))
-    preferred, asked = human_labels(scale, seed)[:EXAMINED], labelling_judge(scale, size)
+    preferred, asked = people(scale, seed)(firsts, seconds) == 1, labelling_judge(scale, size)
     there, back = asked.shown(firsts, seconds), 1 - asked.shown(seconds, firsts)
     shown, averaged = position_bias(asked.shown, firsts, seconds), position_bias(asked, firsts, seconds)
     single = [np.mean((verdict > 0.5) == preferred) for verdict in (there, back)]

@@ -3,6 +3,7 @@
 Axis letters: N seeds or pairs, B prompts, S completions of each, P points of a run.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from culet.papers.captions import CAPTION_METRICS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from culet.align.rewards import Answer, Reward
+    from culet.align.rewards import Answer, Pair, Reward
     from culet.lm import Decoder
     from culet.papers.captions import Use
     from culet.papers.labelling import Size
@@ -55,28 +56,29 @@ def run(
 
 
 def _reward(name: str, scale: Scale, seed: int, mixed_up: bool) -> "Reward":
-    from culet.papers.labelling import human_labels, model_labels, one_order_labels, pairs, scoring
+    """What a run learns from: the labeller's scores, or a reward model of somebody's preferences."""
+    from culet.align.rewards import labelled
+    from culet.papers.labelling import asked_once, labelling_judge, pairs, people, scoring
 
+    written = pairs(scale, seed)
     if name == DIRECT:
-        return in_deviations(scoring(scale), pairs(scale, seed)[0])
-    labels = {RLHF: human_labels, RLAIF: model_labels, ONE_ORDER: one_order_labels}[name](scale, seed)
-    labels = np.random.default_rng(seed).permutation(labels) if mixed_up else labels
-    return in_deviations(_reward_model(scale, seed, labels), pairs(scale, seed)[0])
+        return in_deviations(scoring(scale), written[0])
+    judge = people(scale, seed) if name == RLHF else asked_once(scale) if name == ONE_ORDER else labelling_judge(scale)
+    learned = labelled(judge, *written)
+    if mixed_up:
+        labels = np.random.default_rng(seed).permutation([pair.label for pair in learned]).tolist()
+        learned = [dataclasses.replace(pair, label=label) for pair, label in zip(learned, labels, strict=True)]
+    return in_deviations(_reward_model(scale, seed, learned), written[0])
 
 
-def _reward_model(scale: Scale, seed: int, labels: Float[np.ndarray, "N"]) -> "Reward":
-    """A reward model that begins as the supervised model and learns these labels of its pairs."""
+def _reward_model(scale: Scale, seed: int, learned: "Sequence[Pair]") -> "Reward":
+    """It begins as the supervised model, with a head of its own."""
     import jax
 
-    from culet.align.rewards import Pair, RewardModel, learned_reward, preference_rows, train_reward_model
+    from culet.align.rewards import RewardModel, learned_reward, preference_rows, train_reward_model
     from culet.lm import Recipe
     from culet.papers.aligning import supervised, tokenizer
-    from culet.papers.labelling import pairs
 
-    learned = [
-        Pair(prompt=first.prompt, first=first.text, second=second.text, label=float(label))
-        for first, second, label in zip(*pairs(scale, seed), labels, strict=True)
-    ]
     words = tokenizer(scale)
     recipe = Recipe(steps=LEARNING[scale], batch_size=AT_ONCE[scale], learning_rate=MODEL_RATE, seed=seed)
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
@@ -98,12 +100,16 @@ def _at_the_end(end: "Decoder", judged: "Reward", scale: Scale, seed: int, use: 
 
     `before` is that of the supervised model's own completions.
     """
+    import jax
+
+    from culet.align import completions
     from culet.align.front import REFERENCES, SAMPLES
-    from culet.papers.aligning import HELD_OUT, completions, prompts, yardstick
+    from culet.papers.aligning import HELD_OUT, NEW_TOKENS, prompts, yardstick
     from culet.papers.captions import judge
 
     asked = prompts(scale, use, count=HELD_OUT[scale])
-    written = completions(end, asked, np.arange(len(asked.rows)), SAMPLES, scale, seed)
+    everyone = np.arange(len(asked.rows))
+    written = completions(end, asked, everyone, SAMPLES, NEW_TOKENS[scale], jax.random.key(seed))
     references = yardstick(scale, seed, use).front.references
     first = [answer for place, answer in enumerate(references) if place % REFERENCES < SAMPLES]
     return {
