@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from culet.align import completions
-from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, position_bias
+from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, both_orders, position_bias
 from culet.core import pack
 from culet.core.experiment import Scale
 from culet.lm import Recipe, scaled, train, train_tokenizer
@@ -47,7 +47,7 @@ WIDTHS: Mapping[Size, int] = {"small": 32, "large": 64}
 STEPS: Mapping[Scale, int] = {"smoke": 8, "laptop": 1000}
 RATES: Mapping[Size, float] = {"small": 1e-2, "large": 8e-3}
 PAIRS: Mapping[Scale, int] = {"smoke": 4, "laptop": 2048}  # that are labelled
-EXAMINED = 512  # of them
+OTHERS = 1000  # what sets the seed of other people apart
 
 
 def heard(scale: Scale, texts: Sequence[str], generator: np.random.Generator) -> Float[np.ndarray, "N"]:
@@ -151,11 +151,6 @@ def learned_tokens(remark: Remark, words: "Tokenizer") -> tuple[list[int], list[
     return given + said, [0.0] * len(given) + [1.0] * len(said)
 
 
-def labelling_judge(scale: Scale, size: Size = "large") -> ModelJudge:
-    """The labeller, asked which of two captions is better."""
-    return ModelJudge(*labeller(scale, size), instruction=WHICH, template=PAIR, rows=READ_AT_ONCE[scale])
-
-
 def scoring(scale: Scale, size: Size = "large") -> ModelScore:
     """The labeller, asked how good a caption is: the reward of direct RLAIF."""
     return ModelScore(*labeller(scale, size), instruction=HOW, template=SCORE, rows=READ_AT_ONCE[scale])
@@ -173,34 +168,56 @@ def people(scale: Scale, seed: int) -> Preference:
     """A judge who is somebody else for each caption."""
     generator = np.random.default_rng(seed)
 
-    def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Bool[np.ndarray, "N"]:
+    def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "N"]:
         first, second = (heard(scale, [one.text for one in side], generator) for side in (firsts, seconds))
-        return first > second
+        return (first > second).astype(np.float32)
 
     return preference
 
 
-def asked_once(scale: Scale) -> Preference:
-    """The labeller's bare verdicts, the captions shown in the order in which they are given."""
-    return lambda firsts, seconds: labelling_judge(scale).shown(firsts, seconds) > 0.5
+@functools.cache
+def _shown(scale: Scale, seed: int, size: Size, swapped: bool) -> Float[np.ndarray, "N"]:
+    """How likely a labeller finds the first it is shown of each pair to be better; with `swapped` that is the second.
+
+    Kept, so that no question is asked twice.
+    """
+    asked = ModelJudge(*labeller(scale, size), instruction=WHICH, template=PAIR, rows=READ_AT_ONCE[scale])
+    firsts, seconds = pairs(scale, seed)
+    return asked.shown(seconds, firsts) if swapped else asked.shown(firsts, seconds)
+
+
+def in_order(scale: Scale, seed: int, size: Size = "large") -> Preference:
+    """A labeller as a judge of a seed's pairs, as it reads them: in the one order in which they are given."""
+    return lambda firsts, _: _shown(scale, seed, size, firsts is not pairs(scale, seed)[0])
+
+
+def averaged(scale: Scale, seed: int, size: Size = "large") -> Preference:
+    """The same, asked in both orders, as RLAIF does."""
+    return functools.partial(both_orders, in_order(scale, seed, size), tie_margin=0.0)
 
 
 def examined(scale: Scale, seed: int, size: Size) -> dict[str, float]:
-    """How a labeller agrees with people about the first of the pairs, and what it makes of their order.
+    """How a labeller agrees with people about a seed's pairs, and what it makes of their order.
 
-    `agreement` with both orders averaged, and with a single one, on average over the two; `changed` is the share of
-    verdicts that are others in the other order, `first` the mean probability of what is shown first. `averaged_changed`
-    is what averaging leaves of the former.
+    `agreement` is that with both orders averaged, `single_agreement` that in one order, on average over the two, and
+    `people_agree` that of other people. `changed` is the share of verdicts that turn with the order, `averaged_changed`
+    what averaging leaves of it, and `first` the mean probability of what is shown first.
     """
-    firsts, seconds = (side[:EXAMINED] for side in pairs(scale, seed))
-    preferred, asked = people(scale, seed)(firsts, seconds) == 1, labelling_judge(scale, size)
-    there, back = asked.shown(firsts, seconds), 1 - asked.shown(seconds, firsts)
-    shown, averaged = position_bias(asked.shown, firsts, seconds), position_bias(asked, firsts, seconds)
-    single = [np.mean((verdict > 0.5) == preferred) for verdict in (there, back)]
+    firsts, seconds = pairs(scale, seed)
+    preferred = people(scale, seed)(firsts, seconds)
+    one, both = in_order(scale, seed, size), averaged(scale, seed, size)
+    alone, together = position_bias(one, firsts, seconds), position_bias(both, firsts, seconds)
+    single = [_agreement(preferred, found) for found in (one(firsts, seconds), 1 - one(seconds, firsts))]
     return {
-        "agreement": float(np.mean(((there + back) / 2 > 0.5) == preferred)),
+        "agreement": _agreement(preferred, both(firsts, seconds)),
         "single_agreement": float(np.mean(single)),
-        "changed": shown.changed,
-        "first": shown.shown_first,
-        "averaged_changed": averaged.changed,
+        "people_agree": _agreement(preferred, people(scale, seed + OTHERS)(firsts, seconds)),
+        "changed": alone.changed,
+        "averaged_changed": together.changed,
+        "first": alone.shown_first,
     }
+
+
+def _agreement(labels: Float[np.ndarray, "N"], others: Float[np.ndarray, "N"]) -> float:
+    """The share of pairs of which both say the same; a tie counts half."""
+    return float(0.5 + 0.5 * np.mean(np.sign(labels - 0.5) * np.sign(others - 0.5)))

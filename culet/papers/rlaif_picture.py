@@ -56,7 +56,9 @@ def draw_labellers(axes: Any, findings: Findings, names: Sequence[str]) -> None:
     table.set_fontsize(9)
     table.scale(1, 2.6)
     axes.axis("off")
-    axes.set_title("What labellers make of the order of two captions", loc="left", fontsize=11)
+    people = findings[names[0]]["people_agree"].mean()
+    title = f"Labellers, people (two of whom agree about {people:.3f}) and the order of two captions"
+    axes.set_title(title, loc="left", fontsize=11)
 
 
 def _cell(values: np.ndarray) -> str:
