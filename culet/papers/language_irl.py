@@ -17,21 +17,16 @@ if TYPE_CHECKING:
     from culet.align.experience import Method
     from culet.papers.captions import Use
 
-LIKELIHOOD, REGULARISED, IRL, ONLINE, GAIL = (
-    "likelihood",
-    "likelihood, regularised",
-    "IQLearn",
-    "online IQLearn",
-    "GAIL",
-)
+IRL, ONLINE, GAIL = "IQLearn", "online IQLearn", "GAIL"
+LIKELIHOOD, REGULARISED = "likelihood", "likelihood, regularised"
 SHARES = (0.01, 0.05, 0.2)
 PERCENT = tuple(f"{100 * share:g}" for share in SHARES)
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 200}
 BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
-    LIKELIHOOD: {"rate": 1e-3},
-    REGULARISED: {"rate": 1e-3, "weight_decay": 0.1, "smoothing": 0.1},
+    LIKELIHOOD: {"rate": 2e-3},
+    REGULARISED: {"rate": 2e-3, "weight_decay": 0.1, "smoothing": 0.1},
     IRL: {"rate": 1e-3, "strength": 0.03},
     ONLINE: {"rate": 1e-3, "strength": 0.03},
     GAIL: {"rate": 1e-3},
@@ -56,9 +51,7 @@ def run(
     )  # fmt: skip
     method = _method(name, numbers)
     every = lessons(scale, seed, BATCH[scale], mixed_up=mixed_up)
-    found = [
-        learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in SHARES
-    ]  # fmt: skip
+    found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in SHARES]
     stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
     by_share = {f"rouge_{percent}": stacked["chosen"][place] for place, percent in enumerate(PERCENT)}
     return stacked | by_share | {"budget": len(SHARES) * STEPS[scale], **_summaries(stacked)}
@@ -70,7 +63,7 @@ def _method(name: str, numbers: Mapping[str, float]) -> "Method":
     if name == GAIL:
         return Adversarial()
     if name in (IRL, ONLINE):
-        return InverseQLearning(strength=numbers.get("strength", 0.03), online=0.1 * (name == ONLINE))
+        return InverseQLearning(strength=numbers["strength"], online=0.1 * (name == ONLINE))
     return Likelihood(smoothing=numbers.get("smoothing", 0.0))
 
 
@@ -145,7 +138,19 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
 
 
-_DIFFERENT = ""
+_DIFFERENT = (
+    "The paper fine-tunes T5 and PaLM 2 on summaries, translations and sums; here a decoder of 0.16 million parameters "
+    "tells a caption of Multi30k in the words of the shortest one of the same picture (made-up ones at smoke scale, "
+    "where all arms are IQLearn and nothing is pre-trained). ROUGE-1 is against the two shortest captions, the better "
+    "counts. The decoder is pre-trained once, by likelihood, to restore captions of other pictures from 70% of their "
+    "words; it has no cap on its logits, whose sum the method gives a meaning, and no warm-up of the strength: the "
+    "values begin at 11 nats and were no trouble. Seeds choose the pictures and their order, the decoder being one for "
+    "all as in the paper. Shares are of the 29,000 training pictures, drawn from half of them. All runs have 200 steps "
+    "of 32, a cosine and 6 points; one stops early by its likeliest completions for 256 pictures of which nothing is "
+    "learned, and diversity and rewards are those of that policy. The reward is added up over a completion, without "
+    "discount, as the paper does for online IQLearn, and completions are each arm's own at temperature 1. GAIL begins "
+    "with the pre-trained decoder too, with likelihood beside. "
+)
 
 experiment = Experiment(
     slug="language-irl",
