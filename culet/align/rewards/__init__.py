@@ -6,7 +6,7 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
-    from culet.align.rewards.captions import caption_statements, swapped
+    from culet.align.rewards.captions import caption_statements, statements_about, swapped
     from culet.align.rewards.checks import (
         combined,
         exact_number,
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from culet.align.rewards.human_labels import HUMAN_SETS, area_under_curve, human_statements
     from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
     from culet.align.rewards.judge import ModelJudge, ModelScore
-    from culet.align.rewards.learned import entailment_reward, entailment_scores, learned_reward
+    from culet.align.rewards.learned import entailed, entailment_reward, entailment_scores, learned_reward
+    from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
     from culet.align.rewards.model import RewardModel, scores
+    from culet.align.rewards.overlap import Rouge, coverage, rouge, word_precision
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -60,10 +62,12 @@ _HOME = {
     "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
     "judge": ("ModelJudge", "ModelScore"),
     "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
-    "captions": ("caption_statements", "swapped"),
+    "captions": ("caption_statements", "statements_about", "swapped"),
     "examples": ("Pair", "Statement", "preference_rows", "read_preferences", "read_statements", "statement_rows"),
     "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
-    "learned": ("entailment_reward", "entailment_scores", "learned_reward"),
+    "learned": ("entailed", "entailment_reward", "entailment_scores", "learned_reward"),
+    "lexical": ("LexicalScorer", "train_lexical_scorer"),
+    "overlap": ("Rouge", "coverage", "rouge", "word_precision"),
     "model": ("RewardModel", "scores"),
     "reward_folder": ("load_reward_model", "save_reward_model"),
     "training": ("evaluate_judgement", "judgement", "train_reward_model"),
@@ -77,6 +81,7 @@ __all__ = [
     "EndpointError",
     "EndpointJudge",
     "EndpointScore",
+    "LexicalScorer",
     "ModelJudge",
     "ModelScore",
     "Pair",
@@ -84,12 +89,15 @@ __all__ = [
     "Preference",
     "Reward",
     "RewardModel",
+    "Rouge",
     "Statement",
     "accuracies",
     "area_under_curve",
     "both_orders",
     "caption_statements",
     "combined",
+    "coverage",
+    "entailed",
     "entailment_reward",
     "entailment_scores",
     "evaluate_judgement",
@@ -113,11 +121,15 @@ __all__ = [
     "read_preferences",
     "read_statements",
     "rewards_of",
+    "rouge",
     "save_reward_model",
     "scores",
     "statement_rows",
+    "statements_about",
     "swapped",
+    "train_lexical_scorer",
     "train_reward_model",
+    "word_precision",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)
