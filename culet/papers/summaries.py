@@ -139,6 +139,22 @@ def supervised(scale: Scale, seed: int) -> Decoder:
     return train(config.init(jax.random.key(seed)), text_rows(texts, words, length), recipe, progress=False)
 
 
+def measures(scale: Scale, answers: Sequence[Answer]) -> dict[str, float]:
+    """`MEASURES` of summaries, whose entailment is their mean log-probability by the scorer, in nats."""
+    found = [reward(scale)(answers), *zip(*map(_compared, answers), strict=True)]
+    return {name: float(np.mean(values)) for name, values in zip(MEASURES, found, strict=True)}
+
+
+def _compared(answer: Answer) -> tuple[float, ...]:
+    """What `MEASURES` name, without the entailment."""
+    five = answer.columns["captions"]
+    near = rouge(answer.text, five[SOURCES])
+    return (
+        word_precision(answer.text, five), near.one, near.longest, coverage(answer.text, five[:SOURCES]),
+        float(len(answer.text.split())),
+    )  # fmt: skip
+
+
 class Measure:
     """Measures policies of one seed on held-out sources."""
 
@@ -151,25 +167,19 @@ class Measure:
     def __call__(self, policy: Decoder) -> dict[str, float]:
         """`MEASURES` of the likeliest summaries, word by word; and of samples `kl` and `sampled_entailment`.
 
-        `entailment` is the mean log-probability that a summary follows, in nats; `length` is in words; `kl` is that of
-        whole summaries from the supervised model, exact over the vocabulary.
+        `kl` is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
         """
         rollout = self.written(policy, 1.0, 1)
-        return self.of(self.answers(self.written(policy, 0.0, 1), 1)) | {
+        return measures(self.scale, self.answers(self.written(policy, 0.0, 1), 1)) | {
             "kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask),
             "sampled_entailment": float(self.reward(self.answers(rollout, 1)).mean()),
         }
-
-    def of(self, answers: Sequence[Answer]) -> dict[str, float]:
-        """`MEASURES` of given summaries."""
-        measured = [self.reward(answers).astype(np.float64), *zip(*map(_compared, answers), strict=True)]
-        return {name: float(np.mean(values)) for name, values in zip(MEASURES, measured, strict=True)}
 
     def best_of(self, count: int, temperature: float) -> dict[str, float]:
         """`MEASURES` of the best of so many samples of the supervised model, by the reward."""
         answers = self.answers(self.written(self.start, temperature, count), count)
         best = self.reward(answers).reshape(-1, count).argmax(axis=1) + count * np.arange(len(self.prompts.rows))
-        return self.of([answers[number] for number in best])
+        return measures(self.scale, [answers[number] for number in best])
 
     def written(self, policy: Decoder, temperature: float, count: int) -> Rollout:
         """So many summaries of each source; with the temperature 0 the likeliest word is taken each time."""
@@ -184,16 +194,6 @@ class Measure:
         """The same as text."""
         rows = [row for row in self.prompts.rows for _ in range(count)]
         return answers_of(rollout, rows, self.prompts.tokenizer)
-
-
-def _compared(answer: Answer) -> tuple[float, ...]:
-    """What `MEASURES` name, without the entailment."""
-    five = answer.columns["captions"]
-    near = rouge(answer.text, five[SOURCES])
-    return (
-        word_precision(answer.text, five), near.one, near.longest, coverage(answer.text, five[:SOURCES]),
-        float(len(answer.text.split())),
-    )  # fmt: skip
 
 
 _divergence = eqx.filter_jit(held_to)

@@ -51,7 +51,7 @@ class LexicalScorer:
         """What `SIGNS` name; numbers of words are counts."""
         return np.array([self._signs(each.premise, content_words(each.hypothesis)) for each in statements])
 
-    def _signs(self, premise: str, said: Sequence[str]) -> list[float]:
+    def _signs(self, premise: str, said: Sequence[str]) -> list[float | int]:
         read = set(words(premise))
         known = {stem(word) for word in read}
         unread = [word for word in said if stem(word) not in known]
