@@ -43,8 +43,8 @@ def run(
     from culet.papers import summaries
 
     steps, batch_size = STEPS[scale], SUMMARIES[scale]
-    learns = name in RLEF
-    beta = BETAS[0 if scale == "smoke" else RLEF.index(name)] if learns else 0.0  # at smoke one, to compile less
+    rewarded = name in RLEF or scale == "smoke"  # where all arms are alike, so that little is compiled
+    beta = BETAS[RLEF.index(name) if scale == "laptop" and rewarded else 0]
     recipe = AlignRecipe(
         steps=steps, batch_size=batch_size, new_tokens=summaries.NEW_TOKENS[scale], learning_rate=rate or RATES[name],
         seed=seed, evaluate_every=max(steps // POINTS[scale], 1),
@@ -60,9 +60,9 @@ def run(
     if name == FILTERED:
         rows = summaries.most_entailed(scale, KEPT)
     align(
-        summaries.supervised(scale, seed), ProximalPolicy(beta=beta, updates=1) if learns else Likelihood(),
+        summaries.supervised(scale, seed), ProximalPolicy(beta=beta, updates=1) if rewarded else Likelihood(),
         summaries.prompts(scale, rows, batch_size=batch_size, seed=seed), recipe,
-        reward=summaries.reward(scale, shuffled=shuffled) if learns else None, evaluate=evaluate, progress=False,
+        reward=summaries.reward(scale, shuffled=shuffled) if rewarded else None, evaluate=evaluate, progress=False,
     )  # fmt: skip
     found = {key: np.array([point[key] for point in points]) for key in points[0]}
     return found | {f"final_{key}": found[key][-1] for key in points[0]} | {"budget": steps * batch_size}

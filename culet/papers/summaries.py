@@ -132,8 +132,8 @@ def supervised(scale: Scale, seed: int) -> Decoder:
     if scale == "smoke" and seed:
         return supervised(scale, 0)
     words = tokenizer(scale)
-    width, steps, length = (16, 8, 64) if scale == "smoke" else (64, 400, 160)
-    config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=96, context=160)
+    layers, width, steps, length = (1, 16, 8, 64) if scale == "smoke" else (2, 64, 400, 160)
+    config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
     texts = [row.text + str(row.completions[0]) for row in lessons(scale, "training")]
     recipe = Recipe(steps=steps, batch_size=4 if scale == "smoke" else 16, learning_rate=8e-3, seed=seed)
     return train(config.init(jax.random.key(seed)), text_rows(texts, words, length), recipe, progress=False)
@@ -169,31 +169,29 @@ class Measure:
 
         `kl` is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
         """
-        rollout = self.written(policy, 1.0, 1)
-        return measures(self.scale, self.answers(self.written(policy, 0.0, 1), 1)) | {
+        rollout = self._written(policy, 1.0, 0)
+        return measures(self.scale, self._answers(self._written(policy, 0.0, 0))) | {
             "kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask),
-            "sampled_entailment": float(self.reward(self.answers(rollout, 1)).mean()),
+            "sampled_entailment": float(self.reward(self._answers(rollout)).mean()),
         }
 
     def best_of(self, count: int, temperature: float) -> dict[str, float]:
         """`MEASURES` of the best of so many samples of the supervised model, by the reward."""
-        answers = self.answers(self.written(self.start, temperature, count), count)
-        best = self.reward(answers).reshape(-1, count).argmax(axis=1) + count * np.arange(len(self.prompts.rows))
-        return measures(self.scale, [answers[number] for number in best])
+        drawn = [self._answers(self._written(self.start, temperature, number)) for number in range(count)]
+        best = np.argmax([self.reward(answers) for answers in drawn], axis=0)
+        return measures(self.scale, [drawn[number][place] for place, number in enumerate(best)])
 
-    def written(self, policy: Decoder, temperature: float, count: int) -> Rollout:
-        """So many summaries of each source; with the temperature 0 the likeliest word is taken each time."""
+    def _written(self, policy: Decoder, temperature: float, number: int) -> Rollout:
+        """A summary of each source; with the temperature 0 the likeliest word is taken each time."""
         words = self.prompts.tokenizer
         return sample(
-            policy, self.prompts.repeated(np.arange(len(self.prompts.rows)), count),
+            policy, self.prompts.repeated(np.arange(len(self.prompts.rows)), 1),
             Sampling(temperature, vocabulary=words.vocabulary), jnp.asarray(words.stop_ids, jnp.int32),
-            NEW_TOKENS[self.scale], self.key,
+            NEW_TOKENS[self.scale], jax.random.fold_in(self.key, number),
         )  # fmt: skip
 
-    def answers(self, rollout: Rollout, count: int) -> list[Answer]:
-        """The same as text."""
-        rows = [row for row in self.prompts.rows for _ in range(count)]
-        return answers_of(rollout, rows, self.prompts.tokenizer)
+    def _answers(self, rollout: Rollout) -> list[Answer]:
+        return answers_of(rollout, self.prompts.rows, self.prompts.tokenizer)
 
 
 _divergence = eqx.filter_jit(held_to)
