@@ -159,7 +159,8 @@ class Measure:
     """Measures policies of one seed on held-out sources."""
 
     def __init__(self, scale: Scale, seed: int, use: Use):
-        self.scale, self.reward = scale, reward(scale)
+        self.scale: Scale = scale
+        self.reward = reward(scale)
         self.start, self.prompts = supervised(scale, seed), prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
         self.key = jax.random.key(seed)
         self.of_start = self(self.start)

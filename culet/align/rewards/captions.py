@@ -86,8 +86,8 @@ def _statements(
         statements.append(Statement(premise=premise, hypothesis=hypothesis, label=1.0))
         changed = swapped(hypothesis, premise, counts, random)
         if changed is None:
-            other = captions[(place + random.integers(1, len(captions))) % len(captions)]
-            changed = other[random.integers(len(other))]
+            other = captions[(place + int(random.integers(1, len(captions)))) % len(captions)]
+            changed = _one_of(other, random)
         statements.append(Statement(premise=premise, hypothesis=changed, label=0.0))
     return statements
 

@@ -39,7 +39,7 @@ def test_lifts_are_those_of_a_loop_over_words_and_pairs():
     base = {word: counts[word] / sum(counts[other] for other in known) for word in known}
     table = {read: dict(base) for read in known}
     for _ in range(ROUNDS):
-        totals = {read: collections.Counter() for read in known}
+        totals = {read: collections.defaultdict(float) for read in known}
         for premise, said in used:
             beside = [word for word in premise.split() if word in base]
             for word in said.split():
