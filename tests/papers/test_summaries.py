@@ -45,8 +45,8 @@ def test_measures_of_the_fifth_caption_and_of_nothing():
     best = measures("smoke", answers(rows, [row.columns["captions"][SOURCES] for row in rows]))
     assert best["precision"] == best["rouge_1"] == best["rouge_l"] == 1 and best["length"] == 3
     empty = measures("smoke", answers(rows, [""] * len(rows)))
-    assert empty["precision"] == 1 and empty["rouge_1"] == empty["coverage"] == empty["length"] == 0
-    assert empty["entailment"] < best["entailment"]  # saying nothing is not what the scorer likes
+    assert empty["precision"] == empty["rouge_1"] == empty["coverage"] == empty["length"] == 0
+    assert empty["entailment"] < best["entailment"] - 0.5  # saying nothing is not what the scorer likes
 
 
 def test_the_filter_keeps_the_most_entailed_in_their_order():

@@ -20,8 +20,8 @@ from culet.align.rewards.examples import Statement
 from culet.align.rewards.overlap import content_words, stem, words
 
 SIGNS = (
-    "share of content words that the premise has not", *(f"such a {kind}" for kind in KINDS),
-    *(f"such a {kind}, and the premise has another" for kind in KINDS),
+    "share of content words that the premise has", *(f"{kind}s that it has not" for kind in KINDS),
+    *(f"{kind}s in place of others that it has" for kind in KINDS),
     "mean log-lift of content words", "any statement",
 )  # fmt: skip
 ROUNDS = 3  # of expectation and maximisation
@@ -44,7 +44,10 @@ class LexicalScorer:
     weights: Float[np.ndarray, "F"]
 
     def __call__(self, statements: Sequence[Statement]) -> Float[np.ndarray, "B"]:
-        """Log-odds; labels are not looked at. A hypothesis without content words has no sign but the last."""
+        """Log-odds; labels are not looked at.
+
+        A hypothesis without content words has no sign but the last, so that it is not taken for one that follows.
+        """
         return self.signs(statements) @ self.weights
 
     def signs(self, statements: Sequence[Statement]) -> Float[np.ndarray, "B F"]:
@@ -60,7 +63,7 @@ class LexicalScorer:
         other = Counter(kind for kind, group in kinds if not read.isdisjoint(group))
         beside = [self.vocabulary[name] for name in _stems(premise) if name in self.vocabulary]
         lifts = [self._log_lift(stem(word), beside, known) for word in said]
-        share = len(unread) / max(len(said), 1)
+        share = 1 - len(unread) / len(said) if said else 0.0
         return [
             share, *(new[kind] for kind in KINDS), *(other[kind] for kind in KINDS),
             sum(lifts) / max(len(lifts), 1), 1.0,

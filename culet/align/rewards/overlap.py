@@ -1,7 +1,7 @@
 """What a summary shares with its source and with a reference, in words: no model is asked.
 
 Precision says whether it made things up, coverage whether it left things out, ROUGE how near it comes to what somebody
-else wrote. None is enough alone: an empty summary makes nothing up.
+else wrote. None is enough alone: who says a single word makes little up.
 """
 
 import re
@@ -47,10 +47,10 @@ def stem(word: str) -> str:
 
 
 def word_precision(text: str, sources: Sequence[str]) -> float:
-    """The share of the text's content words that occur, stem by stem, in any of the sources; 1 for a text without."""
+    """The share of the text's content words that occur, stem by stem, in any of the sources; 0 for a text without."""
     known = {stem(word) for source in sources for word in words(source)}
     said = [stem(word) in known for word in content_words(text)]
-    return sum(said) / len(said) if said else 1.0
+    return sum(said) / len(said) if said else 0.0
 
 
 def coverage(text: str, sources: Sequence[str]) -> float:

@@ -64,8 +64,8 @@ def test_signs_by_hand():
         [follows(premise, text) for text in ("the dogs are red", "a blue cat", "a zebra coat", "")]
     )
     names = list(KINDS)
-    assert told[0] == 0 and told[-2] == pytest.approx(np.mean(np.log([(4 + 1) / 2 + FLOOR, (1 + 2) / 2 + FLOOR])))
-    assert other[0] == 1 and other[-2] == pytest.approx(np.log(FLOOR))
+    assert told[0] == 1 and told[-2] == pytest.approx(np.mean(np.log([(4 + 1) / 2 + FLOOR, (1 + 2) / 2 + FLOOR])))
+    assert other[0] == 0 and other[-2] == pytest.approx(np.log(FLOOR))
     assert dict(zip(names, other[1:4], strict=True)) == {"colour": 1, "number": 0, "noun": 1}
     assert dict(zip(names, other[4:7], strict=True)) == {"colour": 1, "number": 0, "noun": 1}  # red, dog stand there
     assert unknown[0] == 0.5 and not unknown[1:7].any()

@@ -41,7 +41,7 @@ def test_precision_is_the_share_of_content_words_that_a_source_has():
     assert word_precision("the dog runs on a beach", sources) == 1
     assert word_precision("a cat runs", sources) == 0.5
     assert word_precision("a cat", sources) == 0
-    assert word_precision("", sources) == word_precision("it is on the", sources) == 1  # which says nothing false
+    assert word_precision("", sources) == word_precision("it is on the", sources) == 0  # silence does not pay
 
 
 def test_coverage_is_of_what_two_sources_share():
