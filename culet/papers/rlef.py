@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from culet.papers.captions import Use
 
 SUPERVISED, FILTERED, BEST, SCORER, OVERLAP = "supervised", "filtered", "best of 8", "scorer", "word overlap"
-BETAS = (0.02, 0.1, 0.5)
+BETAS = (0.05, 0.15, 0.5)
 LOW, MIDDLE, HIGH = RLEF = tuple(f"RLEF, weight {beta:g}" for beta in BETAS)
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 60}
+STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 80}
 SUMMARIES: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 3}  # of a run, after its start
+POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}  # of a run, after its start
 RATES = {SUPERVISED: 1e-3, FILTERED: 1e-3, LOW: 1e-3, MIDDLE: 1e-3, HIGH: 1e-3}  # see `different`
 KEPT = 0.5  # share of the pairs that the filter leaves
 TEMPERATURE = 0.7  # of the best of 8
@@ -105,11 +105,13 @@ def _arm(name: str, what: str, shuffled: bool = False) -> Arm:
     return Arm(what=what, run=one_by_one(lambda seed, scale: run(name, seed, scale, shuffled=shuffled)))
 
 
-def _lead(measure: str, over: Sequence[str]) -> Callable[[Findings], Float[np.ndarray, "N"]]:
-    """By how much the lowest weight ends ahead of the best of some arms."""
+def _lead(*names: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
+    """The least lead, over measures, of the lowest weight over supervised and filtered training in the end."""
 
     def margin(findings: Findings) -> Float[np.ndarray, "N"]:
-        return findings[LOW][f"final_{measure}"] - np.max([findings[name][f"final_{measure}"] for name in over], axis=0)
+        ends = [[findings[arm][f"final_{name}"] for name in names] for arm in (LOW, SUPERVISED, FILTERED)]
+        lowest, *others = np.array(ends)
+        return (lowest - np.max(others, axis=0)).min(axis=0)
 
     return margin
 
@@ -168,6 +170,10 @@ experiment = Experiment(
         Metric(name="final_rouge_l", unit="F-score against the fifth caption", better="higher"),
         Metric(name="final_coverage", unit="of what two of the four captions say", better="higher"),
         Metric(name="final_length", unit="words", better="higher"),
+        Metric(name="final_greedy_entailment", unit="nats, of the likeliest summaries", better="higher"),
+        Metric(name="final_greedy_precision", unit="of content words, in the likeliest summaries", better="higher"),
+        Metric(name="final_greedy_rouge_l", unit="F-score, of the likeliest summaries", better="higher"),
+        Metric(name="final_greedy_length", unit="words, of the likeliest summaries", better="higher"),
         Metric(name="final_kl", unit="nats per summary from the supervised model", better="lower"),
         Metric(name="auc_captions", unit="area under the curve on captions of test_2016", better="higher"),
         *(
@@ -200,18 +206,17 @@ experiment = Experiment(
         Claim(
             text="With the lowest weight of the divergence, summaries follow from their sources with a higher mean "
             "log-probability, by the scorer, than after supervised or filtered training of equal length.",
-            margin=_lead("entailment", (SUPERVISED, FILTERED)),
+            margin=_lead("entailment"),
             at_least=0.0,
         ),
         Claim(
-            text="They do so more than the best of 8 samples by the same scorer.",
-            margin=_lead("entailment", (BEST,)),
+            text="A judge that was not trained agrees: a larger share of their content words was said by a person.",
+            margin=_lead("precision"),
             at_least=0.0,
         ),
         Claim(
-            text="A judge that was not trained agrees: a larger share of their content words was said by one of five "
-            "people than after supervised or filtered training, or in the best of 8.",
-            margin=_lead("precision", (SUPERVISED, FILTERED, BEST)),
+            text="Both hold of the likeliest summaries too, where no draw can go wrong.",
+            margin=_lead("greedy_entailment", "greedy_precision"),
             at_least=0.0,
         ),
         Claim(

@@ -166,15 +166,17 @@ class Measure:
         self.of_start = self(self.start)
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
-        """`MEASURES` of the likeliest summaries, word by word; and of samples `kl` and `sampled_entailment`.
+        """`MEASURES` of samples, and with "greedy_" before the name of the likeliest summaries, word by word; and `kl`.
 
-        `kl` is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
+        The latter is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
         """
-        rollout = self._written(policy, 1.0, 0)
-        return measures(self.scale, self._answers(self._written(policy, 0.0, 0))) | {
-            "kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask),
-            "sampled_entailment": float(self.reward(self._answers(rollout)).mean()),
-        }
+        rollout, likeliest = self._written(policy, 1.0, 0), self._written(policy, 0.0, 0)
+        greedy = measures(self.scale, self._answers(likeliest))
+        return (
+            measures(self.scale, self._answers(rollout))
+            | {f"greedy_{name}": value for name, value in greedy.items()}
+            | {"kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask)}
+        )
 
     def best_of(self, count: int, temperature: float) -> dict[str, float]:
         """`MEASURES` of the best of so many samples of the supervised model, by the reward."""
