@@ -6,7 +6,7 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.rewards.answer import Answer, Reward, rewards_of
-    from culet.align.rewards.captions import caption_statements, swapped
+    from culet.align.rewards.captions import caption_statements, statements_about, swapped
     from culet.align.rewards.checks import (
         combined,
         exact_number,
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from culet.align.rewards.human_labels import HUMAN_SETS, area_under_curve, human_statements
     from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
     from culet.align.rewards.judge import ModelJudge, ModelScore
-    from culet.align.rewards.learned import entailment_reward, entailment_scores, learned_reward
+    from culet.align.rewards.learned import entailed, entailment_reward, entailment_scores, learned_reward
+    from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
     from culet.align.rewards.model import RewardModel, scores
+    from culet.align.rewards.overlap import coverage, word_precision
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         probabilities_of,
     )
     from culet.align.rewards.reward_folder import load_reward_model, save_reward_model
+    from culet.align.rewards.rouge import rouge_1, rouge_l, self_bleu
     from culet.align.rewards.training import evaluate_judgement, judgement, train_reward_model
 
 _HOME = {
@@ -61,7 +64,7 @@ _HOME = {
     "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
     "judge": ("ModelJudge", "ModelScore"),
     "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
-    "captions": ("caption_statements", "swapped"),
+    "captions": ("caption_statements", "statements_about", "swapped"),
     "examples": (
         "Pair",
         "Statement",
@@ -72,7 +75,10 @@ _HOME = {
         "statement_rows",
     ),
     "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
-    "learned": ("entailment_reward", "entailment_scores", "learned_reward"),
+    "learned": ("entailed", "entailment_reward", "entailment_scores", "learned_reward"),
+    "lexical": ("LexicalScorer", "train_lexical_scorer"),
+    "overlap": ("coverage", "word_precision"),
+    "rouge": ("rouge_1", "rouge_l", "self_bleu"),
     "model": ("RewardModel", "scores"),
     "reward_folder": ("load_reward_model", "save_reward_model"),
     "training": ("evaluate_judgement", "judgement", "train_reward_model"),
@@ -86,6 +92,7 @@ __all__ = [
     "EndpointError",
     "EndpointJudge",
     "EndpointScore",
+    "LexicalScorer",
     "ModelJudge",
     "ModelScore",
     "Pair",
@@ -99,6 +106,8 @@ __all__ = [
     "both_orders",
     "caption_statements",
     "combined",
+    "coverage",
+    "entailed",
     "entailment_reward",
     "entailment_scores",
     "evaluate_judgement",
@@ -123,11 +132,17 @@ __all__ = [
     "read_preferences",
     "read_statements",
     "rewards_of",
+    "rouge_1",
+    "rouge_l",
     "save_reward_model",
     "scores",
+    "self_bleu",
     "statement_rows",
+    "statements_about",
     "swapped",
+    "train_lexical_scorer",
     "train_reward_model",
+    "word_precision",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

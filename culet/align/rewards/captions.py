@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 _SAME = ({"bicycle", "bike"}, {"man", "boy"}, {"woman", "girl"}, {"men", "boys"}, {"women", "girls"})
-_KIND_OF = {word: (kind, group) for kind, groups in KINDS.items() for group in groups for word in group}
+KIND_OF = {word: (kind, group) for kind, groups in KINDS.items() for group in groups for word in group}
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 
@@ -59,21 +59,41 @@ def caption_statements(part: Part, *, seed: int = 0, images: int | None = None) 
     every = list(zip(*files, strict=True))
     if not 2 <= (images or len(every)) <= len(every):
         raise ValueError(f"the captions of {part} are of {len(every)} images; from 2 to so many can be used")
-    counts = Counter(word for captions in every for caption in captions for word in _words(caption))
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(every))[: images or len(every)]
+    return _statements([every[number] for number in chosen], _counts(every), random)
+
+
+def statements_about(captions: Sequence[Sequence[str]], *, seed: int = 0) -> list[Statement]:
+    """The same for images of your own, each with as many captions; the images are taken in the order given.
+
+    Raises ValueError for fewer than two images, and for images with fewer than two captions or with different numbers.
+    """
+    sizes = {len(each) for each in captions}
+    if len(captions) < 2 or len(sizes) != 1 or min(sizes) < 2:
+        raise ValueError("it takes two images or more, each with as many captions, at least two")
+    return _statements(captions, _counts(captions), np.random.default_rng(seed))
+
+
+def _statements(
+    captions: Sequence[Sequence[str]], counts: Counter[str], random: np.random.Generator
+) -> list[Statement]:  # fmt: skip
     statements = []
-    for place, number in enumerate(chosen):
-        left_out = place % CAPTIONS
-        hypothesis = every[number][left_out]
-        premise = " ".join(caption for n, caption in enumerate(every[number]) if n != left_out)
+    for place, own in enumerate(captions):
+        left_out = place % len(own)
+        hypothesis = own[left_out]
+        premise = " ".join(caption for n, caption in enumerate(own) if n != left_out)
         statements.append(Statement(premise=premise, hypothesis=hypothesis, label=1.0))
         changed = swapped(hypothesis, premise, counts, random)
         if changed is None:
-            other = every[chosen[(place + random.integers(1, len(chosen))) % len(chosen)]]
-            changed = other[random.integers(CAPTIONS)]
+            other = captions[(place + int(random.integers(1, len(captions)))) % len(captions)]
+            changed = _one_of(other, random)
         statements.append(Statement(premise=premise, hypothesis=changed, label=0.0))
     return statements
+
+
+def _counts(captions: Sequence[Sequence[str]]) -> Counter[str]:
+    return Counter(word for own in captions for caption in own for word in _words(caption))
 
 
 def swapped(
@@ -92,7 +112,7 @@ def swapped(
     used = {*_words(hypothesis), *_words(premise)}
     places: dict[str, list[tuple[re.Match[str], list[str]]]] = {}
     for match in _WORD.finditer(hypothesis):
-        kind, group = _KIND_OF.get(match[0].lower(), ("", ()))
+        kind, group = KIND_OF.get(match[0].lower(), ("", ()))
         unused = [word for word in group if word not in used and not _means_the_same(word, used)]
         if kind in kinds and unused:
             places.setdefault(kind, []).append((match, unused))

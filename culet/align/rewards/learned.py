@@ -3,7 +3,7 @@
 Axis letters: B answers or statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,14 +44,23 @@ def entailment_reward(
     and as `scores` does where premise and answer are together longer than the context: neither is ever cut.
     """
     _check(model, "entailment")
+    return entailed(
+        lambda statements: entailment_scores(model, tokenizer, statements, batch_size=batch_size), premise=premise
+    )
+
+
+def entailed(
+    log_odds: Callable[[Sequence[Statement]], Float[np.ndarray, "B"]], *, premise: str | None = None
+) -> Reward:  # fmt: skip
+    """The same by any scorer of statements, such as one from `train_lexical_scorer`, which gives their log-odds."""
 
     def judge(answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         statements = [
             Statement(premise=_premise(answer, number, premise), hypothesis=answer.text, label=0.5)
             for number, answer in enumerate(answers)
         ]
-        log_odds = entailment_scores(model, tokenizer, statements, batch_size=batch_size)
-        return -np.logaddexp(np.float32(0), -log_odds)
+        found = log_odds(statements)
+        return -np.logaddexp(np.zeros_like(found), -found)
 
     return judge
 

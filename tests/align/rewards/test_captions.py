@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from culet.align.rewards import caption_statements, swapped
+from culet.align.rewards import caption_statements, statements_about, swapped
 from culet.align.rewards.captions import KINDS
 
 ALIKE = Counter({word: 7 for groups in KINDS.values() for group in groups for word in group})
@@ -90,3 +90,14 @@ def test_the_seed_says_which(data):
     for images in (1, 11):
         with pytest.raises(ValueError, match="of 10 images; from 2 to so many"):
             caption_statements("val", images=images)
+
+
+def test_statements_about_images_of_ones_own():
+    own = [(f"a {colour} thing", f"one {colour} thing", f"it is {colour}") for colour in ("red", "blue", "green")]
+    statements = statements_about(own)
+    assert [statement.label for statement in statements] == [1.0, 0.0] * 3
+    assert [statement.hypothesis for statement in statements[::2]] == [own[number][number] for number in range(3)]
+    assert statements[2].premise == "a blue thing it is blue" and "blue" not in statements[3].hypothesis
+    for wrong in (own[:1], [own[0], own[1][:2]], [("a",), ("b",)]):
+        with pytest.raises(ValueError, match="two images or more, each with as many captions"):
+            statements_about(wrong)
