@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from culet.music.notation import Score, read_abc
     from culet.music.sound import render
     from culet.music.tokens import tune_tokenizer
-    from culet.music.tune import Note, Tune, in_key, in_metre, read_tune, tune_text
+    from culet.music.tune import Note, Tune, in_key, in_metre, read_tune, transposed, tune_text
 
 _HOME = {
     "midi": ("midi_bytes", "write_midi"),
     "notation": ("Score", "read_abc"),
     "sound": ("render",),
     "tokens": ("tune_tokenizer",),
-    "tune": ("Note", "Tune", "in_key", "in_metre", "read_tune", "tune_text"),
+    "tune": ("Note", "Tune", "in_key", "in_metre", "read_tune", "transposed", "tune_text"),
 }
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "read_abc",
     "read_tune",
     "render",
+    "transposed",
     "tune_text",
     "tune_tokenizer",
     "write_midi",

@@ -16,24 +16,32 @@ DECAY = 2.0  # of the fundamental, per second; a harmonic's is as many times tha
 def render(tune: Tune, *, rate: int = 22050, tempo: float = 120.0) -> Float[np.ndarray, "N"]:
     """Samples at `rate` Hz, within -1 and 1, of a tune at `tempo` quarter notes per minute, in equal temperament.
 
-    Raises ValueError for a tune without notes and for a rate or tempo that is not positive.
+    Raises ValueError for a tune without notes, for one with a note too high for the rate, and for a rate or tempo that
+    is not positive.
     """
     if rate <= 0 or tempo <= 0:
         raise ValueError(f"rate {rate} and tempo {tempo} must be positive")
     if not tune.pitches:
         raise ValueError("this tune has no notes to hear")
+    highest = _frequency(max(tune.pitches))
+    if highest >= rate / 2:
+        raise ValueError(f"its highest note, {highest:.0f} Hz, needs a rate of more than {2 * highest:.0f} Hz, not {rate}")
     sixteenth = 15 / tempo
     total = sum(note.length for note in tune.notes) * sixteenth
     samples = np.zeros(int((total + RELEASE) * rate) + 1, np.float32)
     place = 0
     for note in tune.notes:
         if note.pitch is not None:
-            sound = _pluck(440 * 2 ** ((note.pitch - 69) / 12), note.length * sixteenth, rate)
+            sound = _pluck(_frequency(note.pitch), note.length * sixteenth, rate)
             start = round(place * sixteenth * rate)
             end = min(start + len(sound), len(samples))
             samples[start:end] += sound[: end - start]
         place += note.length
     return 0.9 * samples / np.abs(samples).max()
+
+
+def _frequency(pitch: int) -> float:
+    return 440 * 2 ** ((pitch - 69) / 12)
 
 
 def _pluck(frequency: float, seconds: float, rate: int) -> Float[np.ndarray, "T"]:

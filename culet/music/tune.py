@@ -12,6 +12,8 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 MAJOR = frozenset({0, 2, 4, 5, 7, 9, 11})
 MINOR = frozenset({0, 2, 3, 5, 7, 8, 9, 10, 11})
 """Semitones above the tonic; of a minor key, those of its natural, harmonic and melodic forms."""
+_MAJOR_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
 _KEY = re.compile(r"([A-G])([b#]?)(m?)")
 _METRE = re.compile(r"(\d+)/(2|4|8|16)")
@@ -120,6 +122,18 @@ def _note(word: str) -> Note:
         raise ValueError(f"{word!r} is no note; notes are such as F#5:2, and rests z:4")
     pitch = None if found[1] is None else PITCH_CLASSES.index(found[1]) + 12 * (int(found[2]) + 1)
     return Note(pitch, int(found[3]))
+
+
+def transposed(tune: Tune, semitones: int) -> Tune:
+    """The tune so many semitones higher, in the key of that pitch, spelled with few signs."""
+    tonic, mode = (key_of(tune.key)[0] + semitones) % 12, "m" * tune.key.endswith("m")
+    key = (_MINOR_TONICS if mode else _MAJOR_TONICS)[tonic] + mode
+    bars = tuple(tuple(_moved(note, semitones) for note in bar) for bar in tune.bars)
+    return Tune(key=key, metre=tune.metre, bars=bars)
+
+
+def _moved(note: Note, semitones: int) -> Note:
+    return note if note.pitch is None else Note(note.pitch + semitones, note.length)
 
 
 def in_key(tune: Tune) -> float:
