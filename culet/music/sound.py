@@ -25,7 +25,7 @@ def render(tune: Tune, *, rate: int = 22050, tempo: float = 120.0) -> Float[np.n
         raise ValueError("this tune has no notes to hear")
     highest = _frequency(max(tune.pitches))
     if highest >= rate / 2:
-        raise ValueError(f"its highest note, {highest:.0f} Hz, needs a rate of more than {2 * highest:.0f} Hz, not {rate}")
+        raise ValueError(f"the highest note, {highest:.0f} Hz, needs a rate above {2 * highest:.0f} Hz, not {rate}")
     sixteenth = 15 / tempo
     total = sum(note.length for note in tune.notes) * sixteenth
     samples = np.zeros(int((total + RELEASE) * rate) + 1, np.float32)

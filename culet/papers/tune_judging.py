@@ -3,10 +3,9 @@
 Its ear for quality is naive Bayes on how melodies move, from the other half of the tunes; its taste is the raters' own,
 without their noise; key and metre are checked as they are.
 
-Axis letters: P points of a run, B prompts, S completions of each, M reference completions of each.
+Axis letters: N answers, B prompts, S completions of each that are judged, M metres, T tokens.
 """
 
-import dataclasses
 import functools
 import itertools
 from collections import Counter
@@ -20,15 +19,27 @@ from culet.align.front import REFERENCES, SAMPLES, Front, win_rates
 from culet.align.rewards.answer import Answer, Reward
 from culet.core.experiment import Scale
 from culet.lm import Decoder
-from culet.music import Tune
+from culet.music import Tune, tune_tokenizer
 from culet.music.tune import key_of
+from culet.objectives import best_of_n_kl_bound
 from culet.papers.aligning import worth_of_best
-from culet.papers.tune_rewards import conformity, corrupted, reward_r, reward_u, scored, standardised, taste
-from culet.papers.tunes import NEW_TOKENS, Use, phrases, prompts, supervised
+from culet.papers.tune_rewards import (
+    conformity,
+    corrupted,
+    heard_tune,
+    reward_r,
+    reward_u,
+    samples,
+    scored,
+    standardised,
+    taste,
+)
+from culet.papers.tunes import NEW_TOKENS, SLOTS, Use, phrases, prompts, supervised
 
 BEST = 8
+SHOWN = ("4/4", "6/8", "3/4")  # metres
 HELD_OUT: Mapping[Scale, int] = {"smoke": 2, "laptop": 128}  # prompts that a run is measured on
-LISTENERS = ("listener", "heard_r", "heard_u")
+WINS = {"win_rate": "all", "wins_r": "heard_r", "wins_u": "heard_u"}  # and what they are found by
 
 
 def _moves(tune: Tune) -> Iterator[tuple[str, int, int]]:
@@ -40,7 +51,7 @@ def _moves(tune: Tune) -> Iterator[tuple[str, int, int]]:
 
 
 @functools.cache
-def unseen_quality(scale: Scale) -> Mapping[tuple[str, int, int], float]:
+def _odds(scale: Scale) -> Mapping[tuple[str, int, int], float]:
     """The log odds that a move comes from a real phrase and not a corrupted one, from the half that no reward saw."""
     generator = np.random.default_rng(1)
     real, other = Counter[Any](), Counter[Any]()
@@ -53,31 +64,92 @@ def unseen_quality(scale: Scale) -> Mapping[tuple[str, int, int], float]:
     }
 
 
-def _quality(scale: Scale, tune: Tune) -> float:
+def quality_unseen(scale: Scale, tune: Tune) -> float:
     """The mean over a tune's moves; moves never heard count as the least real."""
-    known = unseen_quality(scale)
+    known = _odds(scale)
     least = min(known.values())
     found = [known.get(move, least) for move in _moves(tune)]
     return float(np.mean(found)) if found else least
 
 
 class Listener:
-    """A reward that keeps its parts: what R and U are about, and both together, of the answers that it judged last."""
+    """A reward: what R is about (key, metre, quality) and what U is about (taste), at equal weights.
 
-    def __init__(self, scale: Scale, heard: Sequence[Answer]):
-        """Each part has the standard deviation 1 over `heard`."""
-        quality = scored(functools.partial(_quality, scale))
-        conforms = standardised(scored(conformity), heard)
-        good = standardised(quality, heard)
-        self._r = standardised(lambda answers: conforms(answers) + good(answers), heard)
-        self._u = standardised(scored(taste), heard)
-        self._raw: Mapping[str, Reward] = {"conformity": scored(conformity), "quality": quality, "taste": scored(taste)}
-        self.last: Mapping[str, Float[np.ndarray, "..."]] = {}
+    Each has the standard deviation 1 over what the supervised model writes. The parts of what it judged last stay here,
+    and beside them the rewards that are learned from.
+    """
+
+    def __init__(self, scale: Scale, seed: int):
+        known = samples(scale, seed)
+        quality = scored(functools.partial(quality_unseen, scale), least=min(_odds(scale).values()))
+        conforms, good = standardised(scored(conformity), known), standardised(quality, known)
+        self.parts: Mapping[str, Reward] = {
+            "heard_r": standardised(lambda answers: conforms(answers) + good(answers), known),
+            "heard_u": standardised(scored(taste), known),
+            "reward_r": reward_r(scale, seed), "reward_u": reward_u(scale, seed),
+            "conformity": scored(conformity), "quality": quality, "taste": scored(taste),
+        }  # fmt: skip
+        self.heard: Mapping[str, Float[np.ndarray, "N"]] = {}
         self.answers: Sequence[Answer] = ()
 
-    def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "..."]:
-        r, u = self._r(answers), self._u(answers)
-        self.last = {"heard_r": r, "heard_u": u, "listener": r + u}
-        self.last |= {name: part(answers) for name, part in self._raw.items()}
+    def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
+        """One number for each answer."""
         self.answers = answers
-        return self.last["listener"]
+        found = {name: np.asarray(part(answers), np.float64) for name, part in self.parts.items()}
+        self.heard = found | {"all": found["heard_r"] + found["heard_u"]}
+        return self.heard["all"]
+
+
+class Yardstick:
+    """Measures makers of one seed against the supervised model, on phrases that begin with the same notes."""
+
+    def __init__(self, scale: Scale, seed: int, use: Use):
+        self.listener = Listener(scale, seed)
+        asked = prompts(scale, use, count=HELD_OUT[scale])
+        self.front = Front(supervised(scale, seed), asked, NEW_TOKENS[scale], reward=self.listener, seed=seed)
+        answers = self.listener.answers  # of the start
+        self.listener(self.front.references)
+        self.references = {name: part.reshape(-1, REFERENCES) for name, part in self.listener.heard.items()}
+        self.listener(answers)
+        self.start, self.written_first = self.front.rows[0] | self._means(), self.written()
+
+    def __call__(self, policy: Decoder, step: int) -> dict[str, float]:
+        """`win_rate`, and `wins_r` and `wins_u` by what R and U are about alone; means of all parts; `kl`, `length`."""
+        return self.front(policy, step) | self._means()
+
+    def written(self) -> dict[str, np.ndarray]:
+        """Of the policy that was measured last: the listener's `scores` [B S], and `shown` phrases as tokens [M T].
+
+        Those are the first tune that it wrote for the first prompt in each metre; 0 is padding.
+        """
+        rows, words = self.front.prompts.rows, tune_tokenizer()
+        metres = [row.text.split()[1] for row in rows]
+        shown = np.zeros((len(SHOWN), SLOTS + max(NEW_TOKENS.values())), np.int32)
+        for place, metre in enumerate(SHOWN):
+            first = SAMPLES * (metres.index(metre) if metre in metres else 0)
+            answers = self.listener.answers[first : first + SAMPLES]
+            answer = next((each for each in answers if heard_tune(each)), answers[0])
+            ids = words.encode(answer.prompt + answer.text, special=False)
+            shown[place, : len(ids)] = ids
+        return {"scores": self.listener.heard["all"].reshape(-1, SAMPLES), "shown": shown}
+
+    def _means(self) -> dict[str, float]:
+        heard = self.listener.heard
+        wins = {
+            name: float(win_rates(heard[part].reshape(-1, SAMPLES), self.references[part]).mean())
+            for name, part in WINS.items()
+        }
+        return wins | {name: float(part.mean()) for name, part in heard.items()}
+
+    def best_of(self, *rewards: str) -> dict[str, float]:
+        """What the best of `BEST` reference phrases by the sum of these parts is worth, in the words of a call."""
+        chosen = np.sum([self.references[name] for name in rewards], axis=0)
+        wins = {name: win_rates(self.references[part], self.references[part]) for name, part in WINS.items()}
+        found = {name: worth_of_best(chosen, part, BEST) for name, part in (self.references | wins).items()}
+        return found | {"kl": best_of_n_kl_bound(BEST)}
+
+
+@functools.cache
+def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
+    """One for all arms of a seed."""
+    return Yardstick(scale, seed, use)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from culet.align.rewards.model import RewardModel
     from culet.lm.recipe import Recipe
 
-Score = Callable[[Tune], float]
-
 TONIC, CADENCE, STEPS = 1.0, 0.5, 2.0  # what the raters like, and how much
 NOISE = 0.35  # of the raters, in units of `taste`
 RATED: dict[Scale, int] = {"smoke": 8, "laptop": 2048}  # pairs, of as many prompts
@@ -54,21 +52,22 @@ def conformity(tune: Tune) -> float:
     return (in_key(tune) + in_metre(tune, BARS)) / 2
 
 
-def scored(score: Score) -> Reward:
-    """A score of tunes as a reward of answers; what is no tune, or has no notes, gets 0."""
+def scored(score: Callable[[Tune], float], least: float = 0.0) -> Reward:
+    """A score of tunes as a reward of answers; what is no tune gets the `least`."""
 
     def reward(answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
-        return np.array([_score(score, answer.prompt + answer.text) for answer in answers])
+        tunes = map(heard_tune, answers)
+        return np.array([least if tune is None else score(tune) for tune in tunes])
 
     return reward
 
 
-def _score(score: Score, text: str) -> float:
+def heard_tune(answer: Answer) -> Tune | None:
+    """The tune that prompt and answer make, or None if they make none."""
     try:
-        tune = read_tune(text)
+        return read_tune(answer.prompt + answer.text)
     except ValueError:
-        return 0.0
-    return score(tune) if tune.pitches else 0.0
+        return None
 
 
 def corrupted(phrase: Tune, generator: np.random.Generator) -> Tune:
@@ -121,7 +120,7 @@ def samples(scale: Scale, seed: int) -> Sequence[Answer]:
 
 @functools.cache
 def choices(scale: Scale, seed: int, guessed: bool = False) -> Sequence[Pair]:
-    """What the raters say of the supervised model's pairs, by their taste and their noise; `guessed`, without looking."""
+    """What raters say of the supervised model's pairs, by their taste and their noise; if `guessed`, by no look."""
     answers, generator = samples(scale, seed), np.random.default_rng(seed)
     firsts, seconds = answers[::2], answers[1::2]
     likely = preferred_by(scored(taste), temperature=NOISE)(firsts, seconds)

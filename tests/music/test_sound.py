@@ -32,8 +32,12 @@ def test_tempo_scales_time_and_no_harmonic_folds_over():
 
 @pytest.mark.parametrize(
     ("text", "settings", "why"),
-    [("K:C M:4/4 z:4", {}, "no notes"), ("K:C M:4/4 C4:4", {"tempo": 0.0}, "tempo 0"), ("K:C M:4/4 C4:4", {"rate": -1}, "rate -1")],
-)  # fmt: skip
+    [
+        ("K:C M:4/4 z:4", {}, "no notes"),
+        ("K:C M:4/4 C4:4", {"tempo": 0.0}, "tempo 0"),
+        ("K:C M:4/4 C4:4", {"rate": -1}, "rate -1"),
+    ],
+)
 def test_what_cannot_sound_is_refused(text, settings, why):
     with pytest.raises(ValueError, match=why):
         render(read_tune(text), **settings)
