@@ -7,6 +7,7 @@ from culet.core.lazy import lazy
 if TYPE_CHECKING:
     from culet.music.midi import midi_bytes, write_midi
     from culet.music.notation import Score, read_abc
+    from culet.music.rewards import answered_tune, tune_reward
     from culet.music.sound import render
     from culet.music.tokens import tune_tokenizer
     from culet.music.tune import Note, Tune, in_key, in_metre, read_tune, transposed, tune_text
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _HOME = {
     "midi": ("midi_bytes", "write_midi"),
     "notation": ("Score", "read_abc"),
+    "rewards": ("answered_tune", "tune_reward"),
     "sound": ("render",),
     "tokens": ("tune_tokenizer",),
     "tune": ("Note", "Tune", "in_key", "in_metre", "read_tune", "transposed", "tune_text"),
@@ -23,6 +25,7 @@ __all__ = [
     "Note",
     "Score",
     "Tune",
+    "answered_tune",
     "in_key",
     "in_metre",
     "midi_bytes",
@@ -30,6 +33,7 @@ __all__ = [
     "read_tune",
     "render",
     "transposed",
+    "tune_reward",
     "tune_text",
     "tune_tokenizer",
     "write_midi",

@@ -110,13 +110,14 @@ def read_tune(text: str) -> Tune:
             bars.append(tuple(bar))
             bar = []
         else:
-            bar.append(_note(word))
+            bar.append(read_note(word))
     if bar:
         bars.append(tuple(bar))
     return Tune(key=words[0][2:], metre=words[1][2:], bars=tuple(bars))
 
 
-def _note(word: str) -> Note:
+def read_note(word: str) -> Note:
+    """The note that a word is, as `note_word` writes it. Raises ValueError for another word."""
     found = _NOTE.fullmatch(word)
     if not found:
         raise ValueError(f"{word!r} is no note; notes are such as F#5:2, and rests z:4")

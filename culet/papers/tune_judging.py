@@ -19,18 +19,16 @@ from culet.align.front import REFERENCES, SAMPLES, Front, win_rates
 from culet.align.rewards.answer import Answer, Reward
 from culet.core.experiment import Scale
 from culet.lm import Decoder
-from culet.music import Tune, tune_tokenizer
+from culet.music import Tune, answered_tune, tune_reward, tune_tokenizer
 from culet.music.tune import key_of
 from culet.objectives import best_of_n_kl_bound
 from culet.papers.aligning import worth_of_best
 from culet.papers.tune_rewards import (
     conformity,
     corrupted,
-    heard_tune,
     reward_r,
     reward_u,
     samples,
-    scored,
     standardised,
     taste,
 )
@@ -81,13 +79,13 @@ class Listener:
 
     def __init__(self, scale: Scale, seed: int):
         known = samples(scale, seed)
-        quality = scored(functools.partial(quality_unseen, scale), least=min(_odds(scale).values()))
-        conforms, good = standardised(scored(conformity), known), standardised(quality, known)
+        quality = tune_reward(functools.partial(quality_unseen, scale), least=min(_odds(scale).values()))
+        conforms, good = standardised(tune_reward(conformity), known), standardised(quality, known)
         self.parts: Mapping[str, Reward] = {
             "heard_r": standardised(lambda answers: conforms(answers) + good(answers), known),
-            "heard_u": standardised(scored(taste), known),
+            "heard_u": standardised(tune_reward(taste), known),
             "reward_r": reward_r(scale, seed), "reward_u": reward_u(scale, seed),
-            "conformity": scored(conformity), "quality": quality, "taste": scored(taste),
+            "conformity": tune_reward(conformity), "quality": quality, "taste": tune_reward(taste),
         }  # fmt: skip
         self.heard: Mapping[str, Float[np.ndarray, "N"]] = {}
         self.answers: Sequence[Answer] = ()
@@ -128,7 +126,7 @@ class Yardstick:
         for place, metre in enumerate(SHOWN):
             first = SAMPLES * (metres.index(metre) if metre in metres else 0)
             answers = self.listener.answers[first : first + SAMPLES]
-            answer = next((each for each in answers if heard_tune(each)), answers[0])
+            answer = next((each for each in answers if answered_tune(each)), answers[0])
             ids = words.encode(answer.prompt + answer.text, special=False)
             shown[place, : len(ids)] = ids
         return {"scores": self.listener.heard["all"].reshape(-1, SAMPLES), "shown": shown}

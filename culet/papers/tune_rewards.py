@@ -7,7 +7,7 @@ Axis letters: N answers.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,8 @@ from culet.align.rewards.examples import Pair, preference_rows
 from culet.align.rewards.learned import learned_reward
 from culet.align.rewards.preference import preferred_by
 from culet.core.experiment import Scale
-from culet.music import Note, Tune, in_key, in_metre, read_tune, tune_text, tune_tokenizer
-from culet.music.tune import key_of
+from culet.music import Note, Tune, in_key, in_metre, tune_reward, tune_text, tune_tokenizer
+from culet.music.tune import key_of, note_word, read_note
 from culet.papers.tunes import BARS, NEW_TOKENS, OPENING, opening, phrases, prompts, supervised
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from culet.lm.recipe import Recipe
 
 TONIC, CADENCE, STEPS = 1.0, 0.5, 2.0  # what the raters like, and how much
+CORRUPTIONS = 4
 NOISE = 0.35  # of the raters, in units of `taste`
-RATED: dict[Scale, int] = {"smoke": 8, "laptop": 2048}  # pairs, of as many prompts
+RATED: dict[Scale, int] = {"smoke": 8, "laptop": 3072}  # pairs, of as many prompts
 
 
 def taste(tune: Tune) -> float:
@@ -52,22 +53,25 @@ def conformity(tune: Tune) -> float:
     return (in_key(tune) + in_metre(tune, BARS)) / 2
 
 
-def scored(score: Callable[[Tune], float], least: float = 0.0) -> Reward:
-    """A score of tunes as a reward of answers; what is no tune gets the `least`."""
+def in_c(prompt: str, text: str) -> tuple[str, str]:
+    """A prompt and what follows it in C or A minor, as a listener hears who knows no absolute pitch.
 
-    def reward(answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
-        tunes = map(heard_tune, answers)
-        return np.array([least if tune is None else score(tune) for tune in tunes])
+    The nearest octave is taken, so that pitches move by a tritone at most. Words that are no notes stay.
+    """
+    key, *words = prompt.split(" ")
+    minor = key.endswith("m")
+    above = key_of(key.removeprefix("K:"))[0] - (9 if minor else 0)
+    moved = [" ".join(_moved(word, (6 - above) % 12 - 6) for word in part) for part in (words, text.split(" "))]
+    return f"K:{'Am' if minor else 'C'} {moved[0]}", moved[1]
 
-    return reward
 
-
-def heard_tune(answer: Answer) -> Tune | None:
-    """The tune that prompt and answer make, or None if they make none."""
+@functools.cache
+def _moved(word: str, semitones: int) -> str:
     try:
-        return read_tune(answer.prompt + answer.text)
+        note = read_note(word)
     except ValueError:
-        return None
+        return word
+    return word if note.pitch is None else note_word(Note(note.pitch + semitones, note.length))
 
 
 def corrupted(phrase: Tune, generator: np.random.Generator) -> Tune:
@@ -88,11 +92,12 @@ def corrupted(phrase: Tune, generator: np.random.Generator) -> Tune:
 
 @functools.cache
 def _real_and_corrupted(scale: Scale) -> Sequence[Pair]:
-    """Pairs of a real phrase and the same one corrupted, from the half of the tunes that all training sees."""
+    """Pairs of a real phrase and the same corrupted, several of each, from the half of the tunes that training sees."""
     generator = np.random.default_rng(0)
     return [
         Pair(prompt=opening(phrase), first=_rest(phrase), second=_rest(corrupted(phrase, generator)), label=1.0)
         for phrase in phrases(scale, "training", 0)
+        for _ in range(CORRUPTIONS)
     ]
 
 
@@ -123,7 +128,7 @@ def choices(scale: Scale, seed: int, guessed: bool = False) -> Sequence[Pair]:
     """What raters say of the supervised model's pairs, by their taste and their noise; if `guessed`, by no look."""
     answers, generator = samples(scale, seed), np.random.default_rng(seed)
     firsts, seconds = answers[::2], answers[1::2]
-    likely = preferred_by(scored(taste), temperature=NOISE)(firsts, seconds)
+    likely = preferred_by(tune_reward(taste), temperature=NOISE)(firsts, seconds)
     chosen = generator.random(len(firsts)) < (0.5 if guessed else likely)
     return [
         Pair(prompt=first.prompt, first=first.text, second=second.text, label=float(label))
@@ -152,8 +157,25 @@ def _trained(pairs: Sequence[Pair], scale: Scale, seed: int) -> "RewardModel":
 
     words = tune_tokenizer()
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
-    length = 2 + 2 + OPENING + NEW_TOKENS[scale]
-    return train_reward_model(model, preference_rows(pairs, words, length), _recipe(scale, seed), progress=False)
+    rows = preference_rows([_pair_in_c(pair) for pair in pairs], words, model.backbone.config.context)
+    return train_reward_model(model, rows, _recipe(scale, seed), progress=False)
+
+
+def _pair_in_c(pair: Pair) -> Pair:
+    prompt, first = in_c(pair.prompt, pair.first)
+    _, second = in_c(pair.prompt, pair.second)
+    return dataclasses.replace(pair, prompt=prompt, first=first, second=second)
+
+
+def _by(model: "RewardModel") -> Reward:
+    """The model's score of each tune in C."""
+    score = learned_reward(model, tune_tokenizer(), batch_size=128)
+
+    def reward(answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
+        pairs = [(answer, *in_c(answer.prompt, answer.text)) for answer in answers]
+        return score([dataclasses.replace(answer, prompt=prompt, text=text) for answer, prompt, text in pairs])
+
+    return reward
 
 
 def _recipe(scale: Scale, seed: int) -> "Recipe":
@@ -166,16 +188,15 @@ def _recipe(scale: Scale, seed: int) -> "Recipe":
 @functools.cache
 def reward_r(scale: Scale, seed: int) -> Reward:
     """Conformity and quality, each with the standard deviation 1 over what the supervised model writes."""
-    quality = learned_reward(quality_model(scale, seed), tune_tokenizer(), batch_size=128)
-    parts = [standardised(part, samples(scale, seed)) for part in (scored(conformity), quality)]
+    both = (tune_reward(conformity), _by(quality_model(scale, seed)))
+    parts = [standardised(part, samples(scale, seed)) for part in both]
     return lambda answers: parts[0](answers) + parts[1](answers)
 
 
 @functools.cache
 def reward_u(scale: Scale, seed: int, guessed: bool = False) -> Reward:
     """What the raters are held to like, with the standard deviation 1 over what the supervised model writes."""
-    liked = learned_reward(preference_model(scale, seed, guessed), tune_tokenizer(), batch_size=128)
-    return standardised(liked, samples(scale, seed))
+    return standardised(_by(preference_model(scale, seed, guessed)), samples(scale, seed))
 
 
 def standardised(reward: Reward, answers: Sequence[Answer]) -> Reward:

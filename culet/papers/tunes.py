@@ -13,7 +13,7 @@ import numpy as np
 
 from culet.core.experiment import Scale
 from culet.core.text import data_file
-from culet.music import Note, Tune, read_abc, tune_text, tune_tokenizer
+from culet.music import Note, Tune, read_abc, transposed, tune_text, tune_tokenizer
 from culet.music.tokens import KEYS, LENGTHS, PITCHES
 from culet.music.tune import Bar, bar_length, key_of
 
@@ -113,11 +113,22 @@ def supervised(scale: Scale, seed: int) -> "Decoder":
     from culet.lm.training import text_rows, train
 
     words = tune_tokenizer()
-    width, steps = (16, 8) if scale == "smoke" else (64, 600)
+    width, steps = (16, 8) if scale == "smoke" else (64, 300)
     config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=32, context=64)
-    rows = text_rows([tune_text(phrase) for phrase in phrases(scale, "training", 0)], words, 64)
+    known = phrases(scale, "training", 0)
+    lessons = [*known, *_in_other_keys(known, np.random.default_rng(seed))]
+    rows = text_rows([tune_text(phrase) for phrase in lessons], words, 64)
     recipe = Recipe(steps=steps, batch_size=16 if scale == "smoke" else 32, learning_rate=8e-3, seed=seed)
     return train(config.init(jax.random.key(seed)), rows, recipe, progress=False)
+
+
+def _in_other_keys(known: Sequence[Tune], generator: np.random.Generator) -> Iterator[Tune]:
+    """Each phrase in five other keys up to a fifth away, where it stays within the range that there are words for."""
+    for phrase in known:
+        for semitones in generator.choice([-7, -5, -4, -3, -2, 2, 3, 4, 5, 7], 5, replace=False).tolist():
+            moved = transposed(phrase, semitones)
+            if all(pitch in PITCHES for pitch in moved.pitches):
+                yield moved
 
 
 def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int = 2, seed: int = 0) -> "PromptSet":

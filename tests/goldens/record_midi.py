@@ -1,4 +1,4 @@
-"""Records what mido (1.3.3) reads in MIDI files of ours: `pip install mido`, then `python tests/goldens/record_midi.py`.
+"""Records what mido (1.3.3) reads in our MIDI files: `pip install mido`, `python tests/goldens/record_midi.py`.
 
 Writes `midi.json`: for each tune the file, in hexadecimal, and the messages in it with their times in ticks.
 """
