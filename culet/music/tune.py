@@ -49,7 +49,8 @@ class Tune:
     bars: tuple[Bar, ...]
 
     def __post_init__(self):
-        key_of(self.key), bar_length(self.metre)
+        key_of(self.key)
+        bar_length(self.metre)
 
     @property
     def notes(self) -> list[Note]:

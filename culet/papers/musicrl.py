@@ -44,7 +44,7 @@ def _reward(letter: str, scale: Scale, seed: int) -> "Reward":
 
 
 @functools.cache
-def _after(scale: Scale, seed: int, stages: str) -> tuple["Decoder", list[dict[str, float]], Mapping[str, Any]]:
+def _after(scale: Scale, seed: int, stages: str) -> tuple["Decoder", list[dict[str, float]], dict[str, Any]]:
     """The policy after these stages, what was measured on the way to it, and what it wrote in the end.
 
     Each stage begins with the policy of the one before, is held to it, and has a schedule of its own.
