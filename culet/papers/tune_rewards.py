@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TONIC, CADENCE, STEPS = 1.0, 0.5, 2.0  # what the raters like, and how much
 CORRUPTIONS = 4
+KNOWN = 1024  # of the supervised model's phrases by which rewards are standardised
 NOISE = 0.35  # of the raters, in units of `taste`
 RATED: dict[Scale, int] = {"smoke": 8, "laptop": 3072}  # pairs, of as many prompts
 
@@ -189,14 +190,14 @@ def _recipe(scale: Scale, seed: int) -> "Recipe":
 def reward_r(scale: Scale, seed: int) -> Reward:
     """Conformity and quality, each with the standard deviation 1 over what the supervised model writes."""
     both = (tune_reward(conformity), _by(quality_model(scale, seed)))
-    parts = [standardised(part, samples(scale, seed)) for part in both]
+    parts = [standardised(part, samples(scale, seed)[:KNOWN]) for part in both]
     return lambda answers: parts[0](answers) + parts[1](answers)
 
 
 @functools.cache
 def reward_u(scale: Scale, seed: int, guessed: bool = False) -> Reward:
     """What the raters are held to like, with the standard deviation 1 over what the supervised model writes."""
-    return standardised(_by(preference_model(scale, seed, guessed)), samples(scale, seed))
+    return standardised(_by(preference_model(scale, seed, guessed)), samples(scale, seed)[:KNOWN])
 
 
 def standardised(reward: Reward, answers: Sequence[Answer]) -> Reward:
