@@ -24,7 +24,7 @@ SUMMARIES: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}  # of a run, after its start
 RATES = {SUPERVISED: 3e-3, FILTERED: 2e-3, LOW: 2e-3, MIDDLE: 1e-3, HIGH: 1e-3}  # see `different`
 KEPT = 0.5  # share of the pairs that the filter leaves
-TEMPERATURE = 0.7  # of the best of 8
+TEMPERATURE = 0.5  # of the best of 8
 HUMAN = {
     "auc_qags_xsum": "qags-xsum", "auc_qags_cnndm": "qags-cnndm", "auc_begin_wow": "begin-wow-dev",
     "auc_rte": "rte-dev", "auc_med": "med",
@@ -163,7 +163,7 @@ _DIFFERENT = (
     "whose four captions make at most 64 tokens; nothing is cut. The scorer is a logistic regression on nine signs in "
     "words, learned from the other half of the pictures; its false statements are other pictures' captions, and true "
     "ones with a colour, number or noun exchanged, so that it reads pairs that the policy never sees. It was chosen on "
-    "the part val: area under the curve 0.925, against 0.864 of word overlap; products of the signs had 0.949 there "
+    "the part val: area under the curve 0.925, against 0.860 of word overlap; products of the signs had 0.949 there "
     "and fell to chance or below on labels by people, so they were left out. An earlier sign, the share of words that "
     "the source has not, took an empty summary for one that follows, and a run ended in silence; the share that it "
     "has, the same for all others, does not. The scorer knows captions: on news it is little better than overlap. As "
@@ -175,7 +175,9 @@ _DIFFERENT = (
     "part val, in runs of full length: 5e-4, 1e-3 and 2e-3 for the lowest weight, 1e-3 and 2e-3 for the others, by the "
     "entailment less the weighted divergence; 1e-3 and 3e-3 for supervised, also 2e-3 for filtered training, by the "
     "entailment; the filter at a half and a quarter of the pairs. With weight 0.02, rate 2e-3 and the earlier sign, "
-    "summaries shrank to 2 words. Best of 8 takes samples at temperature 0.7."
+    "summaries shrank to 2 words. Best of 8 takes samples at temperature 0.5 (tried were 0.5, 0.7 and 1); it costs 8 "
+    "summaries and a scorer each time, and in the pilot it was ahead of every arm, with 0.88 of its words said by a "
+    "person. The paper has no such baseline and nothing is claimed of it."
 )
 
 experiment = Experiment(
