@@ -22,9 +22,9 @@ LOW, MIDDLE, HIGH = RLEF = tuple(f"RLEF, weight {beta:g}" for beta in BETAS)
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 80}
 SUMMARIES: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}  # of a run, after its start
-RATES = {SUPERVISED: 1e-3, FILTERED: 1e-3, LOW: 1e-3, MIDDLE: 1e-3, HIGH: 1e-3}  # see `different`
+RATES = {SUPERVISED: 3e-3, FILTERED: 2e-3, LOW: 2e-3, MIDDLE: 1e-3, HIGH: 1e-3}  # see `different`
 KEPT = 0.5  # share of the pairs that the filter leaves
-TEMPERATURE = 0.7  # of the best of 8
+TEMPERATURE = 0.5  # of the best of 8
 HUMAN = {
     "auc_qags_xsum": "qags-xsum", "auc_qags_cnndm": "qags-cnndm", "auc_begin_wow": "begin-wow-dev",
     "auc_rte": "rte-dev", "auc_med": "med",
@@ -116,12 +116,15 @@ def _lead(*names: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
     return margin
 
 
-def _trade(findings: Findings) -> Float[np.ndarray, "N"]:
+def _trade(prefix: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
     """The least of what entailment gains and ROUGE-L loses from one weight to the next lower one."""
-    entailment, rouge = (
-        np.stack([findings[name][f"final_{key}"] for name in RLEF]) for key in ("entailment", "rouge_l")
-    )
-    return np.minimum(-np.diff(entailment, axis=0), np.diff(rouge, axis=0)).min(axis=0)
+
+    def margin(findings: Findings) -> Float[np.ndarray, "N"]:
+        entailment = np.stack([findings[name][f"final_{prefix}entailment"] for name in RLEF])
+        rouge = np.stack([findings[name][f"final_{prefix}rouge_l"] for name in RLEF])
+        return np.minimum(-np.diff(entailment, axis=0), np.diff(rouge, axis=0)).min(axis=0)
+
+    return margin
 
 
 def _length(findings: Findings) -> Float[np.ndarray, "N"]:
@@ -155,8 +158,26 @@ def _figure(findings: Findings) -> "Figure":
 
 _DIFFERENT = (
     "The paper trains T5-XXL of 11 billion parameters on news and dialogues, with an entailment model as large; here a "
-    "decoder of 0.24 million parameters summarises four captions of a picture of Multi30k, and the fifth caption is "
-    "the target (made-up captions at smoke scale). The scorer is a logistic regression on words. "
+    "decoder of 0.24 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
+    "as the target (made-up captions at smoke scale, where all arms are PPO's with one weight). Pictures are those "
+    "whose four captions make at most 64 tokens; nothing is cut. The scorer is a logistic regression on nine signs in "
+    "words, learned from the other half of the pictures; its false statements are other pictures' captions, and true "
+    "ones with a colour, number or noun exchanged, so that it reads pairs that the policy never sees. It was chosen on "
+    "the part val: area under the curve 0.925, against 0.860 of word overlap; products of the signs had 0.949 there "
+    "and fell to chance or below on labels by people, so they were left out. An earlier sign, the share of words that "
+    "the source has not, took an empty summary for one that follows, and a run ended in silence; the share that it "
+    "has, the same for all others, does not. The scorer knows captions: on news it is little better than overlap. As "
+    "in the paper the critic begins as the policy, the reward comes with the last token and the divergence with each; "
+    "one update on each batch makes PPO the plain actor-critic. A seed has its own supervised model, of 400 steps, "
+    "from which all arms go on. Whether the paper's summaries are drawn or the likeliest is not known here; both are "
+    "measured, drawn ones at temperature 1 as in training. A supervised model as small draws many words at random, "
+    "which any reward cures by sharper distributions, hence the claims on both. Rates are tuned on seed 100 and the "
+    "part val, in runs of full length: 5e-4, 1e-3 and 2e-3 for the lowest weight, 1e-3 and 2e-3 for the others, by the "
+    "entailment less the weighted divergence; 1e-3 and 3e-3 for supervised, also 2e-3 for filtered training, by the "
+    "entailment; the filter at a half and a quarter of the pairs. With weight 0.02, rate 2e-3 and the earlier sign, "
+    "summaries shrank to 2 words. Best of 8 takes samples at temperature 0.5 (tried were 0.5, 0.7 and 1); it costs 8 "
+    "summaries and a scorer each time, and in the pilot it was ahead of every arm, with 0.88 of its words said by a "
+    "person. The paper has no such baseline and nothing is claimed of it."
 )
 
 experiment = Experiment(
@@ -221,7 +242,12 @@ experiment = Experiment(
         ),
         Claim(
             text="From each of three weights to the next lower one entailment rises and ROUGE-L falls.",
-            margin=_trade,
+            margin=_trade(""),
+            at_least=0.0,
+        ),
+        Claim(
+            text="So they do for the likeliest summaries.",
+            margin=_trade("greedy_"),
             at_least=0.0,
         ),
         Claim(
