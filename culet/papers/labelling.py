@@ -27,7 +27,7 @@ from culet.papers.captions import pictures, reward
 if TYPE_CHECKING:
     from culet.lm import Decoder, Tokenizer
 
-Size = Literal["small", "large"]
+Size = Literal["narrow", "wide"]
 Remark = tuple[str, str]  # a question and its answer
 
 NOISE = 0.5  # standard deviations of human captions: two people then agree about three pairs of four
@@ -43,9 +43,9 @@ SPELLED = 20  # of as many remarks, one makes the vocabulary
 VOCABULARY: Mapping[Scale, int] = {"smoke": 512, "laptop": 1024}
 ROW = 64  # tokens
 READ_AT_ONCE: Mapping[Scale, int] = {"smoke": 16, "laptop": 128}  # questions
-WIDTHS: Mapping[Size, int] = {"small": 32, "large": 64}
+WIDTHS: Mapping[Size, int] = {"narrow": 32, "wide": 64}
 STEPS: Mapping[Scale, int] = {"smoke": 8, "laptop": 1000}
-RATES: Mapping[Size, float] = {"small": 1e-2, "large": 8e-3}
+RATES: Mapping[Size, float] = {"narrow": 1e-2, "wide": 8e-3}
 PAIRS: Mapping[Scale, int] = {"smoke": 4, "laptop": 2048}  # that are labelled
 OTHERS = 1000  # what sets the seed of other people apart
 
@@ -130,8 +130,8 @@ def _text(words: Sequence[str], short: bool, generator: np.random.Generator) -> 
 @functools.cache
 def labeller(scale: Scale, size: Size) -> "tuple[Decoder, Tokenizer]":
     """The model that has read the remarks, and its own tokenizer. One for all seeds; at smoke scale for both sizes."""
-    if scale == "smoke" and size == "large":
-        return labeller(scale, "small")
+    if scale == "smoke" and size == "wide":
+        return labeller(scale, "narrow")
     read = remarks(scale)
     words = train_tokenizer(
         [question + answer for question, answer in read[::SPELLED]], 512 if scale == "smoke" else 1024
@@ -151,7 +151,7 @@ def learned_tokens(remark: Remark, words: "Tokenizer") -> tuple[list[int], list[
     return given + said, [0.0] * len(given) + [1.0] * len(said)
 
 
-def scoring(scale: Scale, size: Size = "large") -> ModelScore:
+def scoring(scale: Scale, size: Size = "narrow") -> ModelScore:
     """The labeller, asked how good a caption is: the reward of direct RLAIF."""
     return ModelScore(*labeller(scale, size), instruction=HOW, template=SCORE, rows=READ_AT_ONCE[scale])
 
@@ -186,12 +186,12 @@ def _shown(scale: Scale, seed: int, size: Size, swapped: bool) -> Float[np.ndarr
     return asked.shown(seconds, firsts) if swapped else asked.shown(firsts, seconds)
 
 
-def in_order(scale: Scale, seed: int, size: Size = "large") -> Preference:
+def in_order(scale: Scale, seed: int, size: Size = "narrow") -> Preference:
     """A labeller as a judge of a seed's pairs, as it reads them: in the one order in which they are given."""
     return lambda firsts, _: _shown(scale, seed, size, firsts is not pairs(scale, seed)[0])
 
 
-def averaged(scale: Scale, seed: int, size: Size = "large") -> Preference:
+def averaged(scale: Scale, seed: int, size: Size = "narrow") -> Preference:
     """The same, asked in both orders, as RLAIF does."""
     return functools.partial(both_orders, in_order(scale, seed, size), tie_margin=0.0)
 

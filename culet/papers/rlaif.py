@@ -22,24 +22,25 @@ if TYPE_CHECKING:
     from culet.papers.labelling import Size
 
 RLHF, RLAIF, DIRECT, ONE_ORDER = "RLHF", "RLAIF", "direct RLAIF", "RLAIF, one order, hard labels"
-LARGE, SMALL = "labeller", "smaller labeller"
-BETA = 0.5
-RATES = {RLHF: 1e-3, RLAIF: 1e-3, DIRECT: 1e-3, ONE_ORDER: 1e-3}  # of the policy; see `different`
+LABELLER, WIDER = "labeller", "wider labeller"
+BETAS = {RLHF: 0.2, RLAIF: 0.45, DIRECT: 0.3, ONE_ORDER: 0.2}  # strengths of the penalty; see `different`
+RATE = 2e-3  # of all policies
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 60}
 PROMPTS: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step, with two completions each
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 LEARNING: Mapping[Scale, int] = {"smoke": 2, "laptop": 128}  # steps of a reward model
 AT_ONCE: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # pairs that it learns from in a step
-MODEL_RATE = 2e-3  # of all reward models
+MODEL_RATE = 4e-3  # of all reward models
 MEASURED = 512  # answers by whose rewards the unit of each reward is found
 
 
 def run(
-    name: str, seed: int, scale: Scale, use: "Use" = "judging", rate: float | None = None, mixed_up: bool = False
+    name: str, seed: int, scale: Scale, use: "Use" = "judging", *, rate: float = RATE, beta: float | None = None,
+    mixed_up: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """One run of an arm, and where it ended; `mixed_up` gives each pair the label of another one.
 
-    With "tuning" for `use` and other rates it is what the rates were chosen by.
+    With "tuning" for `use` and other numbers it is what these were chosen by.
     """
     from culet.align.loop import AlignRecipe
     from culet.align.methods import Reinforce
@@ -47,10 +48,11 @@ def run(
 
     steps, judged = STEPS[scale], _reward(name, scale, seed, mixed_up)
     recipe = AlignRecipe(
-        steps=steps, batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], learning_rate=rate or RATES[name],
-        seed=seed, evaluate_every=steps // POINTS[scale],
+        steps=steps, batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], learning_rate=rate, seed=seed,
+        evaluate_every=steps // POINTS[scale],
     )  # fmt: skip
-    found, end = trajectory(Reinforce(samples=2, beta=BETA), recipe, scale, use, judged)
+    beta = BETAS[RLAIF if scale == "smoke" else name] if beta is None else beta  # one at smoke scale: less to compile
+    found, end = trajectory(Reinforce(samples=2, beta=beta), recipe, scale, use, judged)
     spent = steps * PROMPTS[scale] * 2
     return found | ends(found) | _at_the_end(end, judged, scale, seed, use) | {"budget": spent}
 
@@ -158,7 +160,7 @@ def preferred(findings: Findings) -> Float[np.ndarray, "N"]:
 
 
 def _gain_by_averaging(findings: Findings) -> Float[np.ndarray, "N"]:
-    return findings[LARGE]["agreement"] - findings[LARGE]["single_agreement"]
+    return findings[LABELLER]["agreement"] - findings[LABELLER]["single_agreement"]
 
 
 def _figure(findings: Findings) -> "Figure":
@@ -174,11 +176,33 @@ def _figure(findings: Findings) -> "Figure":
     draw_fronts(panels["F"], findings, arms, "win_rate")
     panels["F"].set_title("The same against the divergence", loc="left", fontsize=11)
     draw_accuracy(panels["A"], findings, arms)
-    draw_labellers(panels["T"], findings, [LARGE, SMALL])
+    draw_labellers(panels["T"], findings, [LABELLER, WIDER])
     return figure
 
 
-_DIFFERENT = "TO BE WRITTEN"
+_DIFFERENT = (
+    "The paper trains PaLM 2-XS, has people and PaLM 2-L label, and people judge; here a decoder of 0.16 million "
+    "parameters goes on from the first three words of captions of Multi30k (made-up ones at smoke scale). People are "
+    "made up: what they hear in a caption is a score that is linear in its words, learned from the labels of half of "
+    "the pictures, with noise of 0.5 standard deviations, so that two of them agree about three pairs of four. The "
+    "judge of win-rates is naive Bayes, from the other half. So small a labeller knows nothing by itself: it has read "
+    "what such people say of 59,000 pairs and single captions that were written by people, or phrases of them, once, "
+    "and no caption of a model; it gives no reasons. There is one for all seeds, a third as large as the policy. "
+    "Another of the policy's width stands beside it in the table, with no claim: in as many steps it learned less well "
+    "to compare, though no worse to score, which says nothing about size. Pairs are 2,048 of the supervised model, the "
+    "same for all reward models, which begin as that model and learn for 128 steps of 64 pairs. Every reward, the "
+    "labeller's score too, is divided by its standard deviation over 512 captions of the supervised model, once, "
+    "before the run. Tuned on seed 100 and other prompts: the rate of the reward models (2e-3 or 4e-3, for 64 or 128 "
+    "steps, and 1e-3 for 64: one choice, the best for people's labels and for the labeller's, on other captions of the "
+    "supervised model), then, in full runs, the policy's rate (1e-3 or 2e-3) and each arm's penalty, by the judge's "
+    "win-rate among the runs that ended within 5 nats. Penalties tried were 0.5, 0.25, 0.2 and, beyond that bound, "
+    "0.15 for RLHF; 0.5, 0.45 and, beyond it, 0.4 and 0.25 for RLAIF; 0.5, 0.3 and, beyond it, 0.25 for direct RLAIF; "
+    "0.4, 0.25 and 0.2 for one order. The labeller was chosen by its agreement with people on seed 100's pairs, among "
+    "widths of 32, 64 and 128, with one to three rates each; with 0.5 for all, the win-rates on tuning prompts were "
+    "0.71 for RLHF at 1.9 nats, 0.87 for RLAIF at 3.6 and 0.80 for direct RLAIF at 2.6, so that penalties had to be "
+    "chosen by arm. A reward model is read at the end on pairs of the policy that it made, beside pairs of the "
+    "supervised model; no claim is made of that."
+)
 
 experiment = Experiment(
     slug="rlaif",
@@ -199,8 +223,8 @@ experiment = Experiment(
         RLAIF: _arm(RLAIF, "a reward model of the labeller's probabilities for the same pairs, both orders averaged"),
         DIRECT: _arm(DIRECT, "no reward model: the labeller's score of each completion, from 1 to 10"),
         ONE_ORDER: _arm(ONE_ORDER, "a reward model of the labeller's bare verdicts on these pairs, asked once"),
-        LARGE: _labeller("large", "the labeller itself, asked about the pairs"),
-        SMALL: _labeller("small", "one of half its width, asked the same"),
+        LABELLER: _labeller("narrow", "the labeller itself, asked about the pairs"),
+        WIDER: _labeller("wide", "one of twice its width, that of the policy, asked the same"),
     },
     claims=[
         *(
