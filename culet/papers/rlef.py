@@ -158,7 +158,7 @@ def _figure(findings: Findings) -> "Figure":
 
 _DIFFERENT = (
     "The paper trains T5-XXL of 11 billion parameters on news and dialogues, with an entailment model as large; here a "
-    "decoder of 0.24 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
+    "decoder of 0.23 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
     "as the target (made-up captions at smoke scale, where all arms are PPO's with one weight). Pictures are those "
     "whose four captions make at most 64 tokens; nothing is cut. The scorer is a logistic regression on nine signs in "
     "words, learned from the other half of the pictures; its false statements are other pictures' captions, and true "
