@@ -151,14 +151,14 @@ def _figure(findings: Findings) -> "Figure":
         draw_runs(panels[panel], findings, names, x, y, None if x == "step" else BEST)
         panels[panel].set_title(title, loc="left", fontsize=11)
         panels[panel].set_xlabel("step" if x == "step" else "entailment, nats")
-    panels["E"].legend(frameon=False, fontsize=8)
+    panels["R"].legend(frameon=False, fontsize=8)
     draw_areas(panels["A"], {name: findings[name] for name in (SCORER, OVERLAP)}, ["auc_captions", *HUMAN])
     return figure
 
 
 _DIFFERENT = (
     "The paper trains T5-XXL of 11 billion parameters on news and dialogues, with an entailment model as large; here a "
-    "decoder of 0.24 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
+    "decoder of 0.23 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
     "as the target (made-up captions at smoke scale, where all arms are PPO's with one weight). Pictures are those "
     "whose four captions make at most 64 tokens; nothing is cut. The scorer is a logistic regression on nine signs in "
     "words, learned from the other half of the pictures; its false statements are other pictures' captions, and true "
@@ -166,7 +166,7 @@ _DIFFERENT = (
     "the part val: area under the curve 0.925, against 0.860 of word overlap; products of the signs had 0.949 there "
     "and fell to chance or below on labels by people, so they were left out. An earlier sign, the share of words that "
     "the source has not, took an empty summary for one that follows, and a run ended in silence; the share that it "
-    "has, the same for all others, does not. The scorer knows captions: on news it is little better than overlap. As "
+    "has, the same for all others, does not. On labels by people it is no better than overlap. As "
     "in the paper the critic begins as the policy, the reward comes with the last token and the divergence with each; "
     "one update on each batch makes PPO the plain actor-critic. A seed has its own supervised model, of 400 steps, "
     "from which all arms go on. Whether the paper's summaries are drawn or the likeliest is not known here; both are "
