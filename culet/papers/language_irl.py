@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from culet.papers.captions import Use
 
 IRL, ONLINE, GAIL = "IQLearn", "online IQLearn", "GAIL"
-LIKELIHOOD, REGULARISED = "likelihood", "likelihood, regularised"
+LIKELIHOOD, REGULARISED, SAME_RATE = "likelihood", "likelihood, regularised", "likelihood, IQLearn's rate"
 SHARES = (0.01, 0.05, 0.2)
+LEAST: Mapping[str, int] = {GAIL: 1}  # of which an arm has so many, as its steps are slow
 PERCENT = tuple(f"{100 * share:g}" for share in SHARES)
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 200}
 BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
@@ -29,6 +30,7 @@ TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
     REGULARISED: {"rate": 2e-3, "weight_decay": 0.1, "smoothing": 0.1},
     IRL: {"rate": 1e-3, "strength": 0.03},
     ONLINE: {"rate": 1e-3, "strength": 0.03},
+    SAME_RATE: {"rate": 1e-3, "strength": 0.0},
     GAIL: {"rate": 1e-3},
 }
 
@@ -43,6 +45,7 @@ def run(
     from culet.align.loop import AlignRecipe
     from culet.papers.shortening import NEW_TOKENS, count_of, learned, lessons
 
+    shares = SHARES[: LEAST.get(name)]
     name = IRL if scale == "smoke" else name  # there one for all, so that little is compiled
     numbers = tuned or TUNED[name]
     recipe = AlignRecipe(
@@ -51,10 +54,10 @@ def run(
     )  # fmt: skip
     method = _method(name, numbers)
     every = lessons(scale, seed, BATCH[scale], mixed_up=mixed_up)
-    found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in SHARES]
+    found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
     stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
-    by_share = {f"rouge_{percent}": stacked["chosen"][place] for place, percent in enumerate(PERCENT)}
-    return stacked | by_share | {"budget": len(SHARES) * STEPS[scale], **_summaries(stacked)}
+    by_share = {f"rouge_{percent}": value for percent, value in zip(PERCENT, stacked["chosen"], strict=False)}
+    return stacked | by_share | {"budget": STEPS[scale], **_summaries(stacked)}
 
 
 def _method(name: str, numbers: Mapping[str, float]) -> "Method":
@@ -62,7 +65,7 @@ def _method(name: str, numbers: Mapping[str, float]) -> "Method":
 
     if name == GAIL:
         return Adversarial()
-    if name in (IRL, ONLINE):
+    if "strength" in numbers:
         return InverseQLearning(strength=numbers["strength"], online=0.1 * (name == ONLINE))
     return Likelihood(smoothing=numbers.get("smoothing", 0.0))
 
@@ -80,8 +83,8 @@ def _arm(name: str, what: str, mixed_up: bool = False) -> Arm:
 
 
 def _over_best(gain: Callable[[Findings, str], Float[np.ndarray, "N"]]) -> Callable[[Findings], Float[np.ndarray, "N"]]:
-    """A gain of IQLearn over likelihood, plain or regularised: the lesser of both."""
-    return lambda findings: np.minimum(gain(findings, LIKELIHOOD), gain(findings, REGULARISED))
+    """A gain of IQLearn over likelihood, plain or regularised or at the same rate: the least of them."""
+    return lambda findings: np.min([gain(findings, over) for over in (LIKELIHOOD, REGULARISED, SAME_RATE)], axis=0)
 
 
 def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
@@ -110,12 +113,13 @@ def _figure(findings: Findings) -> "Figure":
         _draw(panels[1, place], findings, place, "likeness", "quality")
         panels[1, place].set_title(f"{percent}%: drawn at four temperatures", loc="left", fontsize=11)
         panels[1, place].set(xlabel="Self-BLEU (more diverse to the left)", ylabel="ROUGE-1")
-    tenths = {name: {**found, "tenth": np.zeros((1, 1, 10)) + np.arange(1, 11)} for name, found in findings.items()}
-    _draw(panels[0, -1], tenths, -1, "tenth", "by_reward")
+    every = np.tile(np.arange(1, 11), (1, len(SHARES), 1))
+    tenths = {name: {"tenth": every, "by_reward": found["by_reward"]} for name, found in findings.items()}
+    _draw(panels[0, -1], tenths, len(SHARES) - 1, "tenth", "by_reward")
     panels[0, -1].set_title(f"{PERCENT[-1]}%: by the reward of the policy itself", loc="left", fontsize=11)
     panels[0, -1].set(xlabel="tenth of the completions, from the least reward", ylabel="ROUGE-1")
     shares = {
-        name: {"share": np.array([[SHARES]]) * 100, "correlation": found["correlation"][:, None]}
+        name: {"share": 100 * np.array([[SHARES[: LEAST.get(name)]]]), "correlation": found["correlation"][:, None]}
         for name, found in findings.items()
     }
     _draw(panels[1, -1], shares, 0, "share", "correlation")
@@ -130,7 +134,9 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     """The mean over seeds of each arm with a thin line for each seed, with one of the shares of the data."""
     from culet.core.plot import COLOURS
 
-    for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
+    for (name, found), colour in zip(findings.items(), COLOURS, strict=True):
+        if place >= found[y].shape[1]:
+            continue  # an arm with fewer shares
         across, up = found[x][:, place], found[y][:, place]
         axes.plot(np.broadcast_to(across, up.shape).T, up.T, color=colour, alpha=0.3, linewidth=0.7)
         axes.plot(across.mean(axis=0), up.mean(axis=0), color=colour, marker=".", label=name)
@@ -165,24 +171,25 @@ experiment = Experiment(
         Metric(name="mean_correlation", unit="of reward and ROUGE-1, Spearman's", better="higher"),
         Metric(name="mean_length", unit="tokens", better="higher"),
     ],
-    budget_unit="gradient steps",
+    budget_unit="gradient steps with each share of the data",
     arms={
         IRL: _arm(IRL, "likelihood and the squared reward that it implies, on the data"),
         ONLINE: _arm(ONLINE, "the same, a tenth of the regulariser on the policy's own completions"),
         LIKELIHOOD: _arm(LIKELIHOOD, "maximum likelihood"),
         REGULARISED: _arm(REGULARISED, "maximum likelihood with weight decay and label smoothing"),
-        GAIL: _arm(GAIL, "policy gradient from a discriminator, with likelihood beside"),
+        SAME_RATE: _arm(SAME_RATE, "IQLearn with the strength 0, which is maximum likelihood"),
+        GAIL: _arm(GAIL, "policy gradient from a discriminator, with likelihood beside; 1% of the data alone"),
     },
     claims=[
         Claim(
             text="Where both are as diverse (Self-BLEU), IQLearn's completions have on average at least the ROUGE-1 of "
-            "those of likelihood, plain or regularised.",
+            "those of likelihood, plain, regularised or at IQLearn's rate.",
             margin=_over_best(_front_gain),
             at_least=0.0,
         ),
         Claim(
             text="Stopped where it is best on other prompts, IQLearn has on average over the shares of the data at "
-            "least the ROUGE-1 of likelihood, plain or regularised.",
+            "least the ROUGE-1 of likelihood, plain, regularised or at IQLearn's rate.",
             margin=_over_best(lambda findings, over: _gain(findings, over).mean(axis=1)),
             at_least=0.0,
         ),
