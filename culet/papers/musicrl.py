@@ -31,7 +31,7 @@ STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 48}  # of a stage
 PROMPTS: Mapping[Scale, int] = {"smoke": 2, "laptop": 32}  # per step
 EACH: Mapping[Scale, int] = {"smoke": 2, "laptop": 8}  # phrases of a prompt
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 2}  # of a stage, after its start
-RATES: Mapping[str, float] = {"R": 2e-3, "U": 2e-3, "G": 2e-3}  # of the stages; see `different`
+RATES: Mapping[str, float] = {"R": 3e-3, "U": 5e-3, "G": 5e-3}  # of the stages; see `different`
 BETA = 0.2
 MEASURED_ON: "Use" = "judging"
 ENDS = ("win_rate", "wins_r", "wins_u", "kl", "conformity", "quality", "taste", "length")
@@ -125,24 +125,26 @@ def _arm(name: str, what: str, stages: Mapping[str, str] = STAGES) -> Arm:
 
 
 _DIFFERENT = (
-    "The paper tunes MusicLM, which makes sound from a text, and asks people; here a decoder of 0.14 million parameters "
-    "writes the notes of phrases of four bars (Nottingham; walks on scales at smoke scale) after a prompt of key, metre "
-    "and three notes, and the listener is a program. R was MuLan's likeness of sound and text and a model of quality; "
-    "here it is the share of notes in the key and of bars in the metre, and a model that tells phrases from the same "
-    "with their pitches mixed up, each with the standard deviation 1. Raters like an end on the tonic (1), from a "
-    "neighbour or the fifth (0.5), and steps of one or two semitones (2 times their share); they err in a fifth of 3,072 "
-    "pairs where the paper has 300,000 from users. Both models of R and U read phrases moved to C or A minor: in the "
-    "keys as they are the pilot's models agreed with held-out labels in 57 to 66% of pairs, in C the raters' was right "
-    "in 70%. The listener adds two scores of the same weight: key, metre and a quality that naive Bayes hears in moves, "
-    "from tunes that nothing else has learned from; and the raters' taste without their noise. Key and metre can be "
-    "checked but in one way, and so are judged as they were learned. Every arm has two stages of 48 steps of 32 prompts "
-    "with 8 phrases each (RLOO, beta 0.2), the second held to where the first one ended; RU's first stage is R's. The "
-    "paper does not say that of R and U alone, but so all have as many phrases and the same freedom. Rewards are taken "
-    "as they come: R, the sum of two, pulls more than U. At smoke scale the supervised model and those of rewards are "
-    "shared by all seeds. A pilot on seed 100 and other prompts tried the rates 1e-3 and 3e-3 beside 2e-3, and before "
-    "that 128 phrases a step, with rates of 1e-3 to 3e-3, betas of 0.05 and 0.2, and GRPO: after one stage they won 56 "
-    "to 65%, where 256 phrases won 69%, for 2 to 11 nats. The numbers in the claims on R and U are the paper's, "
-    "by people; RU had 87% there, and 66% over R."
+    "The paper tunes MusicLM, which makes sound from a text, and asks people; here a decoder of 0.12 million "
+    "parameters writes the notes of phrases of four bars (Nottingham; walks on scales at smoke scale) after a prompt "
+    "of key, metre and three notes, and the listener is a program. R was the likeness of sound and text (MuLan) and a "
+    "model of quality; here it is the share of notes in the key and of bars in the metre, and a model that tells "
+    "phrases from the same with their pitches mixed up, each with the standard deviation 1. Raters like an end on the "
+    "tonic (1), from a neighbour or the fifth (0.5), and steps of one or two semitones (2 times their share); they "
+    "err in a fifth of 3,072 pairs where the paper has 300,000 from users. The models of R and U read phrases moved "
+    "to C or A minor: on held-out pairs they are right in 72 and 74% there, and were in 63 to 66 and 57 to 65% when "
+    "they read them as they are. The listener adds two scores of the same weight: key, metre and a quality that naive "
+    "Bayes hears in moves, from tunes that nothing else has learned from; and the raters' taste without their noise. "
+    "Key and metre can be checked but in one way, and so are judged as they were learned. Every arm has two stages of "
+    "48 steps of 32 prompts with 8 phrases each (RLOO, beta 0.2), the second held to where the first one ended; RU's "
+    "first stage is R's. In the paper R and U are one stage each; with two they have as many phrases as RU and the "
+    "same freedom to move. Rewards are taken as they come: R, the sum of two, pulls more than U. At smoke scale one "
+    "supervised model and one reward model stand for all. The rates are of the stages by R and by U, in either place, "
+    "chosen by the listener in full runs of R and U on seed 100 and other prompts, among 2e-3, 3e-3, 5e-3 and, for U, "
+    "8e-3: R won 84.2, 87.1 and 86.6%, U 80.5, 82.5, 83.8 and 83.2%. Before that 128 phrases a step were tried, with "
+    "rates of 1e-3 to 3e-3, betas of 0.05 and 0.2, and GRPO: after one stage they won 57 to 66%, where 256 phrases "
+    "won 69%, at 2 to 11 nats. The numbers in the claims on R and U are the paper's, by people; RU had 87% there, and "
+    "66% over R."
 )
 
 experiment = Experiment(
@@ -196,6 +198,7 @@ experiment = Experiment(
     figure=_figure,
     files=_files,
     different=_DIFFERENT,
-    usage="from culet.music import in_key, read_tune, tune_reward, write_midi; liked = align(maker, Reinforce(samples=8), "
-    "prompts, AlignRecipe(), reward=tune_reward(in_key)); write_midi('tune.mid', read_tune(text))",
+    usage="from culet.music import in_key, read_tune, tune_reward, write_midi; "
+    "liked = align(maker, Reinforce(samples=8), prompts, AlignRecipe(), reward=tune_reward(in_key)); "
+    "write_midi('tune.mid', read_tune(text))",
 )  # fmt: skip

@@ -28,7 +28,7 @@ from culet.papers.tunes import NEW_TOKENS, SLOTS, Use, phrases, prompts, supervi
 
 BEST = 8
 NO_TUNE = -1.0  # quality of what is none; that of corrupted phrases is -0.3 on average
-SHOWN = ("4/4", "6/8", "3/4")  # metres
+SHOWN = ("4/4", "6/8")  # metres
 HELD_OUT: Mapping[Scale, int] = {"smoke": 2, "laptop": 96}  # prompts that a run is measured on
 WINS = {"win_rate": "all", "wins_r": "heard_r", "wins_u": "heard_u"}  # and what they are found by
 

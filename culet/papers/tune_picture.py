@@ -84,7 +84,7 @@ def _draw_wins(axes: "Axes", findings: Findings, arms: Sequence[str]) -> None:
     axes.axhline(0.5, color="#999999", linewidth=0.8)
     axes.set_xticks(places, arms)
     axes.set(ylim=(0, 1.0), ylabel="win-rate over the supervised model")
-    axes.legend(frameon=False, fontsize=9, ncols=4, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def _draw_phrase(axes: "Axes", shown: Int[np.ndarray, "M T"], name: str) -> None:
@@ -92,6 +92,7 @@ def _draw_phrase(axes: "Axes", shown: Int[np.ndarray, "M T"], name: str) -> None
     tune = shown_tune(shown[1])
     axes.set_title(f"{name}: {'no tune' if tune is None else f'in {tune.key}, {tune.metre}'}", loc="left", fontsize=10)
     if tune is None:
+        axes.set_axis_off()
         return
     place = 0
     for note in tune.notes:
