@@ -133,9 +133,7 @@ def labeller(scale: Scale, size: Size) -> "tuple[Decoder, Tokenizer]":
     if scale == "smoke" and size == "wide":
         return labeller(scale, "narrow")
     read = remarks(scale)
-    words = train_tokenizer(
-        [question + answer for question, answer in read[::SPELLED]], 512 if scale == "smoke" else 1024
-    )
+    words = train_tokenizer([question + answer for question, answer in read[::SPELLED]], VOCABULARY[scale])
     learned = [learned_tokens(remark, words) for remark in read]
     rows = pack([tokens for tokens, _ in learned], ROW, [weights for _, weights in learned])
     width = 16 if scale == "smoke" else WIDTHS[size]

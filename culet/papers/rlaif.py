@@ -186,7 +186,7 @@ _DIFFERENT = (
     "made up: what they hear in a caption is a score that is linear in its words, learned from the labels of half of "
     "the pictures, with noise of 0.5 standard deviations, so that two of them agree about three pairs of four. The "
     "judge of win-rates is naive Bayes, from the other half. So small a labeller knows nothing by itself: it has read "
-    "what such people say of 59,000 pairs and single captions that were written by people, or phrases of them, once, "
+    "what such people say of 58,000 pairs and single captions that were written by people, or phrases of them, once, "
     "and no caption of a model; it gives no reasons. There is one for all seeds, a third as large as the policy. "
     "Another of the policy's width stands beside it in the table, with no claim: in as many steps it learned less well "
     "to compare, though no worse to score, which says nothing about size. Pairs are 2,048 of the supervised model, the "

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.special import expit
 
 from culet.align.rewards import Answer
+from culet.lm import train_tokenizer
+from culet.papers import labelling
 from culet.papers.captions import reward
 from culet.papers.labelling import HOW, WHICH, heard, learned_tokens, remarks
 from culet.papers.rlaif import DIRECT, RLAIF, accuracy, in_deviations, preferred
@@ -48,13 +50,37 @@ def test_the_answer_and_its_end_alone_are_learned():
             assert not special
             return [2] * bos + [*text.encode()] + [1] * eos
 
-    words: Words | object = Words()
-    tokens, weights = learned_tokens(("how? ", "10"), words)  # pyright: ignore[reportArgumentType]
+    tokens, weights = learned_tokens(("how? ", "10"), Words())  # pyright: ignore[reportArgumentType]
     assert tokens == [2, *b"how? 10", 1] and weights == [0.0] * 6 + [1.0] * 3
+
+
+def test_an_answer_has_the_tokens_that_the_judge_will_look_for():
+    read = remarks("smoke")[:200]
+    words = train_tokenizer([question + answer for question, answer in read], 512)
+    for question, answer in read:
+        assert learned_tokens((question, answer), words)[0] == words.encode(question + answer, eos=True, special=False)
+        assert len(words.encode(answer[0], bos=False)) == 1
 
 
 def _answers(*texts):
     return [Answer(prompt="", text=text, tokens=len(text.split())) for text in texts]
+
+
+def test_a_labeller_is_examined_in_one_order_and_in_both(monkeypatch):
+    firsts, seconds = _answers("a", "b", "c"), _answers("d", "e", "f")
+    labels = iter([[1, 1, 0], [1, 0, 0]])  # of people, and of other people
+    monkeypatch.setattr(labelling, "pairs", lambda *_: (firsts, seconds))
+    monkeypatch.setattr(labelling, "people", lambda *_: lambda *_: np.array(next(labels), np.float32))
+    said = {False: [0.9, 0.8, 0.6], True: [0.7, 0.1, 0.5]}  # of the one that is shown first
+    monkeypatch.setattr(labelling, "_shown", lambda *given: np.array(said[given[-1]], np.float32))
+    found = labelling.examined("smoke", 0, "narrow")
+    wanted = {
+        "agreement": 2 / 3,  # averaged: 0.6, 0.85, 0.55
+        "single_agreement": (2 / 3 + 1.5 / 3) / 2,  # 0.9, 0.8, 0.6 and 0.3, 0.9, 0.5
+        "people_agree": 2 / 3, "changed": 2 / 3, "averaged_changed": 0, "first": 0.6,
+    }  # fmt: skip
+    assert found.keys() == wanted.keys()
+    np.testing.assert_allclose([found[name] for name in wanted], list(wanted.values()), rtol=1e-6)
 
 
 def test_a_reward_in_deviations_has_one_unit_for_all_batches():
