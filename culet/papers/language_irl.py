@@ -27,7 +27,7 @@ BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
     LIKELIHOOD: {"rate": 2e-3},
-    REGULARISED: {"rate": 2e-3, "weight_decay": 0.1, "smoothing": 0.1},
+    REGULARISED: {"rate": 2e-3, "weight_decay": 3.0, "smoothing": 0.2},
     IRL: {"rate": 1e-3, "strength": 0.03},
     ONLINE: {"rate": 1e-3, "strength": 0.03},
     SAME_RATE: {"rate": 1e-3, "strength": 0.0},
@@ -82,9 +82,11 @@ def _arm(name: str, what: str, mixed_up: bool = False) -> Arm:
     return Arm(what=what, run=one_by_one(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
 
 
-def _over_best(gain: Callable[[Findings, str], Float[np.ndarray, "N"]]) -> Callable[[Findings], Float[np.ndarray, "N"]]:
-    """A gain of IQLearn over likelihood, plain or regularised or at the same rate: the least of them."""
-    return lambda findings: np.min([gain(findings, over) for over in (LIKELIHOOD, REGULARISED, SAME_RATE)], axis=0)
+def _over(
+    gain: Callable[[Findings, str], Float[np.ndarray, "N"]], *arms: str
+) -> Callable[[Findings], Float[np.ndarray, "N"]]:
+    """The least gain of IQLearn over some arms."""
+    return lambda findings: np.min([gain(findings, arm) for arm in arms], axis=0)
 
 
 def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
@@ -95,6 +97,14 @@ def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
 
 def _gain(findings: Findings, over: str) -> Float[np.ndarray, "N F"]:
     return findings[IRL]["chosen"] - findings[over]["chosen"]
+
+
+def _mean_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
+    return _gain(findings, over).mean(axis=1)
+
+
+def _falls_less(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
+    return findings[over]["fall_1"] - findings[IRL]["fall_1"]
 
 
 def _more_correlated(findings: Findings) -> Float[np.ndarray, "N"]:
@@ -123,8 +133,10 @@ def _figure(findings: Findings) -> "Figure":
         for name, found in findings.items()
     }
     _draw(panels[1, -1], shares, 0, "share", "correlation")
-    panels[1, -1].set_title("Spearman's correlation of reward and ROUGE-1", loc="left", fontsize=11)
-    panels[1, -1].set(xlabel="% of the data", xscale="log", xticks=[100 * share for share in SHARES])
+    panels[1, -1].set_title("Correlation of reward and ROUGE-1", loc="left", fontsize=11)
+    panels[1, -1].set(
+        xlabel="% of the data", ylabel="Spearman's", xscale="log", xticks=[100 * share for share in SHARES]
+    )
     panels[1, -1].set_xticklabels(PERCENT)
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure
@@ -155,7 +167,14 @@ _DIFFERENT = (
     "of 32, a cosine and 6 points; one stops early by its likeliest completions for 256 pictures of which nothing is "
     "learned, and diversity and rewards are those of that policy. The reward is added up over a completion, without "
     "discount, as the paper does for online IQLearn, and completions are each arm's own at temperature 1. GAIL begins "
-    "with the pre-trained decoder too, with likelihood beside. "
+    "with the pre-trained decoder too, with likelihood beside, and has 1% of the data alone, as its steps take three "
+    "times as long. A pilot on seed 100 and the validation pictures chose by the mean of early stopped ROUGE-1 over "
+    "shares. Likelihood had 0.422, 0.425 and 0.416 with the rates 1e-3, 2e-3 and 4e-3; with weight decay and smoothing "
+    "of 0.1 each 0.426, 0.426 and 0.415 there, and at 2e-3 0.424 with 1 and 0.1, 0.429 with 1 and 0.2, 0.431 with 3 "
+    "and 0.2 and WD10 with 10 and 0.2; IQLearn with the strengths 0.01, 0.03 and 0.1 0.423, 0.423 and 0.413 at 1e-3, "
+    "and the former two 0.421 and 0.420 at 2e-3; online IQLearn with 0.03 0.424 and 0.421; GAIL 0.422 at 1e-3, "
+    "where nothing else was tried. A larger rate falls deeper from the best point, so likelihood is run at IQLearn's "
+    "rate too; IQLearn was not tried with weight decay or smoothing, with which the paper has no arm."
 )
 
 experiment = Experiment(
@@ -183,30 +202,35 @@ experiment = Experiment(
     claims=[
         Claim(
             text="Where both are as diverse (Self-BLEU), IQLearn's completions have on average at least the ROUGE-1 of "
-            "those of likelihood, plain, regularised or at IQLearn's rate.",
-            margin=_over_best(_front_gain),
+            "those of likelihood, at its best rate and at IQLearn's.",
+            margin=_over(_front_gain, LIKELIHOOD, SAME_RATE),
             at_least=0.0,
         ),
         Claim(
             text="Stopped where it is best on other prompts, IQLearn has on average over the shares of the data at "
-            "least the ROUGE-1 of likelihood, plain, regularised or at IQLearn's rate.",
-            margin=_over_best(lambda findings, over: _gain(findings, over).mean(axis=1)),
+            "least the ROUGE-1 of likelihood, at its best rate and at IQLearn's.",
+            margin=_over(_mean_gain, LIKELIHOOD, SAME_RATE),
             at_least=0.0,
         ),
         Claim(
-            text="It gains more over plain likelihood with 1% of the data than with 20%.",
+            text="It has at least that of likelihood with weight decay and label smoothing.",
+            margin=_over(_mean_gain, REGULARISED),
+            at_least=0.0,
+        ),
+        Claim(
+            text="It gains more over likelihood with 1% of the data than with 20%.",
             margin=lambda findings: _gain(findings, LIKELIHOOD)[:, 0] - _gain(findings, LIKELIHOOD)[:, -1],
             at_least=0.0,
         ),
         Claim(
             text="With 1% of the data its ROUGE-1 falls less from its best point to the end than that of likelihood, "
-            "plain or regularised.",
-            margin=_over_best(lambda findings, over: findings[over]["fall_1"] - findings[IRL]["fall_1"]),
+            "at its best rate, at IQLearn's, and regularised.",
+            margin=_over(_falls_less, LIKELIHOOD, SAME_RATE, REGULARISED),
             at_least=0.0,
         ),
         Claim(
             text="The reward that IQLearn implies correlates with ROUGE-1 by at least 0.1 more (Spearman) than what "
-            "plain likelihood's logits give if read in the same way.",
+            "likelihood's logits give if read in the same way.",
             margin=_more_correlated,
             at_least=0.1,
         ),
