@@ -157,9 +157,6 @@ experiment = Experiment(
         Metric(name="final_wins_u", unit="the same by the raters' taste without noise", better="higher"),
         Metric(name="final_kl", unit="nats per phrase from the supervised model", better="lower"),
         Metric(name="final_conformity", unit="share of notes in the key and bars in the metre", better="higher"),
-        Metric(name="final_quality", unit="nats per move, real against corrupted", better="higher"),
-        Metric(name="final_taste", unit="of 3.5", better="higher"),
-        Metric(name="final_length", unit="tokens", better="higher"),
     ],
     budget_unit="phrases",
     arms={

@@ -112,11 +112,10 @@ class Yardstick:
 
         Those are the first tune that it wrote for the first prompt in each metre; 0 is padding.
         """
-        rows, words = self.front.prompts.rows, tune_tokenizer()
-        metres = [row.text.split()[1] for row in rows]
+        asked, words = [row.text for row in self.front.prompts.rows], tune_tokenizer()
         shown = np.zeros((len(SHOWN), SLOTS + max(NEW_TOKENS.values())), np.int32)
         for place, metre in enumerate(SHOWN):
-            first = SAMPLES * (metres.index(metre) if metre in metres else 0)
+            first = SAMPLES * first_in(metre, asked)
             answers = self.listener.answers[first : first + SAMPLES]
             answer = next((each for each in answers if answered_tune(each)), answers[0])
             ids = words.encode(answer.prompt + answer.text, special=False)
@@ -137,6 +136,11 @@ class Yardstick:
         wins = {name: win_rates(self.references[part], self.references[part]) for name, part in WINS.items()}
         found = {name: worth_of_best(chosen, part, BEST) for name, part in (self.references | wins).items()}
         return found | {"kl": best_of_n_kl_bound(BEST)}
+
+
+def first_in(metre: str, asked: Sequence[str]) -> int:
+    """The place of the first prompt in a metre; 0 if there is none."""
+    return next((place for place, prompt in enumerate(asked) if f" M:{metre} " in prompt), 0)
 
 
 @functools.cache
