@@ -1,9 +1,9 @@
 """What is learned beside TRL, whatever it takes: `python -m benchmarks.alignment_curves`, with CULET_DATA.
 
 Both sides run as in `benchmarks.alignment`, from several seeds, and are measured by the same code on prompts that
-neither learned from: RLOO and online DPO by win-rate over the start (by a judge that the training never saw) against the
-divergence from it; distillation by KL(student || teacher) on the student's own completions. A lead is the win-rate at
-equal divergence, mean over the points where the other side was measured, or how much less divergence is left.
+neither learned from: RLOO and online DPO by win-rate over the start (by a judge that the training never saw) against
+the divergence from it; distillation by KL(student || teacher) on the student's own completions. A lead is the win-rate
+at equal divergence, mean over the points where the other side was measured, or how much less divergence is left.
 """
 
 import argparse
