@@ -194,7 +194,7 @@ def _figure(findings: Findings) -> "Figure":
         ("R", "reward_win_rate", "Win-rate by the reward that was learned from"),
     ):
         draw_fronts(panels[panel], findings, [WARP, FIRST, SINGLE, TOWARDS], measure)
-        panels[panel].set_xlim(right=SHOWN * findings[WARP]["kl"].max())  # the one run goes much farther
+        panels[panel].set_xlim(-0.05, SHOWN * findings[WARP]["kl"].max())  # the one run goes much farther
         panels[panel].set_title(title, loc="left", fontsize=11)
     panels["W"].legend(frameon=False, fontsize=8)
     found = findings[WARP]
