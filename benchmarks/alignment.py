@@ -128,8 +128,9 @@ def _online_dpo(folder: Path, reading: Any, rows: Any, common: dict[str, Any]) -
     config = OnlineDPOConfig(
         **common, per_device_train_batch_size=PROMPTS, max_new_tokens=TOKENS, beta=BETA["online DPO"], use_vllm=False,
     )  # fmt: skip
+    begun = rows.map(lambda row: {"prompt": reading.bos_token + row["prompt"]})  # this trainer adds no special tokens
     model = _loaded(folder / "policy")
-    return OnlineDPOTrainer(model, reward_funcs=_worth, args=config, train_dataset=rows, processing_class=reading)
+    return OnlineDPOTrainer(model, reward_funcs=_worth, args=config, train_dataset=begun, processing_class=reading)
 
 
 def _distillation(folder: Path, reading: Any, rows: Any, common: dict[str, Any]) -> Any:
