@@ -8,7 +8,6 @@ Axis letters: B bands, H rows, W columns, S sources, P pixels.
 import math
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage, signal
@@ -85,7 +84,7 @@ def measure_fwhm(image: Float[np.ndarray, "H W"]) -> float:
 
 def psf_width(psf: Mixture) -> float:
     """The full width at half maximum, in pixels, of a Gaussian with this point spread function's peak."""
-    peak = float(density(psf, jnp.zeros((1, 2)))[0])
+    peak = float(density(psf, np.zeros((1, 2), np.float32))[0])
     return FWHM / math.sqrt(2 * math.pi * peak)
 
 
@@ -97,7 +96,7 @@ def band_psf(field: Field, band: int) -> Mixture:
 def _filtered(field: Field, model: np.ndarray) -> Float[np.ndarray, "H W"]:
     """The sum over bands of the matched filter's signal to noise, in standard deviations under the model."""
     across, down = np.meshgrid(*(np.arange(-_HALF, _HALF + 1),) * 2)
-    points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
+    points = np.stack([across.ravel(), down.ravel()], axis=1).astype(np.float32)
     total = np.zeros(field.counts.shape[1:])
     for b, image in enumerate(field.counts):
         kernel = np.asarray(density(band_psf(field, b), points), np.float64).reshape(across.shape)
@@ -133,7 +132,7 @@ def _measure(
             distance = np.hypot(across, down)
             ring = (distance > _SKY[0] * fwhm) & (distance < _SKY[1] * fwhm) & ~crowded[window]
             local = np.median(cut[ring]) if ring.sum() >= 20 else 0.0
-            points = jnp.asarray(np.stack([across.ravel(), down.ravel()], axis=1), jnp.float32)
+            points = np.stack([across.ravel(), down.ravel()], axis=1).astype(np.float32)
             profile = np.asarray(density(psf, points), np.float64).reshape(cut.shape)
             within, core = (_coverage(across, down, radius * fwhm) for radius in (APERTURE, _CORE))
             share = (profile * within).sum()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -71,7 +70,7 @@ def stack_psfs(psfs: Sequence[Mixture]) -> Mixture:
         raise ValueError(
             f"point spread functions have {[psf.weights.size for psf in psfs]} components; give equally many"
         )
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *psfs)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *psfs)
 
 
 def sky_level(image: Float[np.ndarray, "H W"]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ Axis letters: P pixels, K components, J components of a profile.
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -30,9 +31,9 @@ DE_VAUCOULEURS = (
 class Mixture(eqx.Module):
     """A density in the plane; `weights` sum to one."""
 
-    weights: Float[Array, "*B K"]
-    means: Float[Array, "*B K 2"]
-    covariances: Float[Array, "*B K 2 2"]
+    weights: Float[Array | np.ndarray, "*B K"]
+    means: Float[Array | np.ndarray, "*B K 2"]
+    covariances: Float[Array | np.ndarray, "*B K 2 2"]
 
 
 def gaussian_psf(fwhm: float, wings: float = 0.15) -> Mixture:
@@ -45,9 +46,9 @@ def gaussian_psf(fwhm: float, wings: float = 0.15) -> Mixture:
     variances = np.square(_core_sigma(fwhm, wings) * np.array([1.0, 2.0]))
     covariances = variances[:, None, None] * np.eye(2)
     return Mixture(
-        jnp.asarray([1 - wings, wings], jnp.float32),
-        jnp.zeros((2, 2), jnp.float32),
-        jnp.asarray(covariances, jnp.float32),
+        np.asarray([1 - wings, wings], np.float32),
+        np.zeros((2, 2), np.float32),
+        covariances.astype(np.float32),
     )
 
 
@@ -63,7 +64,8 @@ def _core_sigma(fwhm: float, wings: float) -> float:
     return middle
 
 
-def density(mixture: Mixture, points: Float[Array, "P 2"]) -> Float[Array, "P"]:
+@jax.jit
+def density(mixture: Mixture, points: Float[Array | np.ndarray, "P 2"]) -> Float[Array, "P"]:
     """The mixture's density at points, per square pixel: the share of the light that falls on a small pixel there."""
     a, b, c = mixture.covariances[:, 0, 0], mixture.covariances[:, 0, 1], mixture.covariances[:, 1, 1]
     determinant = a * c - b * b

@@ -72,8 +72,8 @@ def broad_prior(found: Detections) -> Prior:
 
 
 def _type_prior(mean: float, sd: float, bands: int, *, weights: tuple, means: tuple, sds: tuple) -> TypePrior:
-    colours = jnp.broadcast_to(jnp.asarray(means)[:, None], (len(means), bands - 1))
-    return TypePrior(jnp.asarray(mean), jnp.asarray(sd), jnp.asarray(weights), colours, jnp.asarray(sds))
+    colours = np.broadcast_to(np.asarray(means, np.float32)[:, None], (len(means), bands - 1))
+    return TypePrior(jnp.asarray(mean), jnp.asarray(sd), jnp.asarray(weights), jnp.asarray(colours), jnp.asarray(sds))
 
 
 def _expected_normal(offset: Array, variance: Array, sd: Array) -> Array:

@@ -6,7 +6,6 @@ Axis letters: S sources, B bands, H rows, W columns.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -60,15 +59,13 @@ def render(
     size: int,
 ) -> Float[np.ndarray, "B H W"]:
     """Expected counts of the sources alone on a square of `size` pixels, all of their light."""
-    across, down = jnp.meshgrid(*(jnp.arange(size, dtype=jnp.float32),) * 2)
-    points = jnp.stack([across.ravel(), down.ravel()], axis=1)
+    across, down = np.meshgrid(*(np.arange(size, dtype=np.float32),) * 2)
+    points = np.stack([across.ravel(), down.ravel()], axis=1)
 
     total = np.zeros((flux.shape[1], size * size))
     for s, is_star in enumerate(stars):
-        place = jnp.asarray(position[s], jnp.float32)
-        light = (
-            _star(psf, place, points) if is_star else _galaxy(psf, place, jnp.asarray(shape[s], jnp.float32), points)
-        )
+        place = position[s].astype(np.float32)
+        light = _star(psf, place, points) if is_star else _galaxy(psf, place, shape[s].astype(np.float32), points)
         total += flux[s][:, None] * np.asarray(light)
     return total.reshape(-1, size, size)
 
@@ -98,5 +95,5 @@ def _draw_log_flux(generator: np.random.Generator, prior: TypePrior) -> Float[np
     weights = np.asarray(prior.colour_weights, np.float64)
     kind = generator.choice(len(weights), p=weights / weights.sum())
     first = generator.normal(float(prior.flux_mean), float(prior.flux_sd))
-    colours = generator.normal(np.asarray(prior.colour_means[kind]), float(prior.colour_sds[kind]))
+    colours = generator.normal(np.asarray(prior.colour_means)[kind], float(np.asarray(prior.colour_sds)[kind]))
     return np.concatenate([[first], first + np.cumsum(colours)])
