@@ -156,19 +156,19 @@ def _compared(answer: Answer) -> tuple[float, ...]:
 
 
 class Measure:
-    """Measures policies of one seed on held-out sources."""
+    """Measures policies of one seed on held-out sources, and how far they are from the model that they `start` as."""
 
-    def __init__(self, scale: Scale, seed: int, use: Use):
+    def __init__(self, scale: Scale, seed: int, use: Use, start: Decoder):
         self.scale: Scale = scale
         self.reward = reward(scale)
-        self.start, self.prompts = supervised(scale, seed), prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
+        self.start, self.prompts = start, prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
         self.key = jax.random.key(seed)
         self.of_start = self(self.start)
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
         """`MEASURES` of the likeliest summaries, word by word; and of samples `kl` and `sampled_entailment`.
 
-        `kl` is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
+        `kl` is that of whole summaries from the start, in nats, exact over the vocabulary.
         """
         rollout = self._written(policy, 1.0, 0)
         return measures(self.scale, self._answers(self._written(policy, 0.0, 0))) | {
@@ -201,7 +201,7 @@ _divergence = eqx.filter_jit(held_to)
 @functools.cache
 def measure(scale: Scale, seed: int, use: Use) -> Measure:
     """One for all arms of a seed."""
-    return Measure(scale, seed, use)
+    return Measure(scale, seed, use, supervised(scale, seed))
 
 
 @functools.cache

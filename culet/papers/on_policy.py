@@ -1,0 +1,121 @@
+"""On-policy distillation (GKD, 2306.13649; Gemma 2, 2408.00118, section 4), for the experiment on Gemma 2.
+
+A small summariser has learned its task from people's summaries and goes on with a larger one as its teacher: on those
+summaries, or on its own, which it will have to go on from when nobody helps it.
+
+Axis letters: B summaries, T tokens of a summary, P points of a run.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from culet.align.experience import flat, grouped
+from culet.align.loop import AlignRecipe, align
+from culet.align.methods import Distil
+from culet.align.rollout import Rollout, hidden
+from culet.core.experiment import Scale
+from culet.lm import Decoder, scaled
+from culet.lm.recipe import Recipe
+from culet.lm.training import text_rows, train
+from culet.objectives.teacher import Divergence
+from culet.papers import summaries
+from culet.papers.captions import Use
+
+if TYPE_CHECKING:
+    from culet.objectives import Loss
+
+STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 64}
+SUMMARIES: Mapping[Scale, int] = {"smoke": 8, "laptop": 64}  # per step
+POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}  # of a run, after its start
+RATES: Mapping[tuple[Divergence, bool], float] = {}  # of the student; see `different` of the experiment
+MANY = 1000  # the seed of the teacher
+
+
+@functools.cache
+def teacher(scale: Scale) -> Decoder:
+    """One for all seeds."""
+    return summaries.supervised(scale, MANY if scale == "laptop" else 0)
+
+
+@functools.cache
+def student(scale: Scale, seed: int) -> Decoder:
+    """Of half the teacher's width, trained on the same summaries, less long; at smoke scale not at all."""
+    words = summaries.tokenizer(scale)
+    layers, width = (1, 16) if scale == "smoke" else (2, 32)
+    config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
+    begun = config.init(jax.random.key(seed))
+    if scale == "smoke":
+        return begun
+    texts = [row.text + str(row.completions[0]) for row in summaries.lessons(scale, "training")]
+    recipe = Recipe(steps=200, batch_size=16, learning_rate=8e-3, seed=seed)
+    return train(begun, text_rows(texts, words, 160), recipe, progress=False)
+
+
+def tokens(scale: Scale) -> int:
+    """How many a run reads, with those that only fill up prompts and summaries."""
+    return STEPS[scale] * SUMMARIES[scale] * (summaries.LONGEST[scale] + summaries.NEW_TOKENS[scale])
+
+
+def run(
+    divergence: Divergence, own: bool, share: float, seed: int, scale: Scale, use: Use = "judging",
+    rate: float | None = None, taught_by: Decoder | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Distils on the student's `own` summaries or on people's, of a share of the pictures; what was measured, [P].
+
+    With "tuning" for `use` and other rates it is what the rates were chosen by.
+    """
+    measure = yardstick(scale, seed, use)
+    points = [measure(student(scale, seed)) | {"step": 0.0}]
+
+    def evaluate(policy: Decoder, step: int) -> dict[str, float]:
+        points.append(measure(policy) | {"step": float(step)})
+        return points[-1]
+
+    rows = summaries.lessons(scale, "training")
+    asked = summaries.prompts(scale, rows, batch_size=SUMMARIES[scale], seed=seed).first(int(share * len(rows)))
+    recipe = AlignRecipe(
+        steps=STEPS[scale], batch_size=SUMMARIES[scale], new_tokens=summaries.NEW_TOKENS[scale], seed=seed,
+        learning_rate=rate or RATES[divergence, own], evaluate_every=STEPS[scale] // POINTS[scale],
+    )  # fmt: skip
+    end = align(
+        student(scale, seed), Distil(divergence=divergence, on_policy=float(own)), asked, recipe,
+        teachers=(taught_by or teacher(scale),), evaluate=evaluate, progress=False,
+    )  # fmt: skip
+    found = {name: np.array([point[name] for point in points]) for name in points[0]}
+    return found | {"apart_by_place": measure.apart(end), "budget": tokens(scale)}
+
+
+class Yardstick(summaries.Measure):
+    """Measures students of one seed: their likeliest summaries, and how far their own samples are from the teacher."""
+
+    def apart(self, policy: Decoder) -> Float[np.ndarray, "T"]:
+        """KL(teacher || student) at each token of what the student writes, in nats, mean over summaries that long."""
+        rollout = self._written(policy, 1.0, 0)
+        found = np.asarray(_apart(self.start, policy, grouped(rollout, 1)))
+        mask = np.asarray(rollout.mask)
+        return (found * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+
+
+@functools.cache
+def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
+    """One for all arms of a seed."""
+    return Yardstick(scale, seed, use, teacher(scale))
+
+
+@eqx.filter_jit
+def _apart(teacher: Decoder, student: Decoder, rollout: Rollout) -> Float[Array, "B T"]:
+    rows = flat(rollout)
+    true, other = (jax.nn.log_softmax(_logits(model, rows)) for model in (teacher, student))
+    return jnp.sum(jnp.exp(true) * (true - other), axis=-1)
+
+
+def _logits(model: Decoder, rows: Rollout) -> Float[Array, "B T V"]:
+    logits, cap = hidden(model, rows) @ model.embedding.T, model.config.logit_cap
+    return logits if cap is None else cap * jnp.tanh(logits / cap)
