@@ -82,6 +82,20 @@ class PromptSet:
         other.batches = Batches(self.batches.rows, self.batches.batch_size, seed)
         return other
 
+    def first(self, count: int) -> "PromptSet":
+        """The first `count` prompts alone, as wide as all of them, so that what is compiled for one set serves both.
+
+        Raises ValueError if there are fewer.
+        """
+        if not 1 <= count <= len(self.rows):
+            raise ValueError(f"the first {count} prompts were asked for, and there are {len(self.rows)}")
+        other = copy.copy(self)
+        other.rows, other.lesson = self.rows[:count], self.lesson[:count]
+        other.prompts = Prompts(self.prompts.tokens[:count], self.prompts.padding[:count])
+        other.tokens, other.mask = self.tokens[:count], self.mask[:count]
+        other.batches = Batches({"row": np.arange(count)}, self.batches.batch_size, self.batches.seed)
+        return other
+
     def repeated(self, numbers: Sequence[int] | np.ndarray, times: int) -> Prompts:
         """These prompts, each as many times, one after the other."""
         each = np.repeat(np.asarray(numbers), times)

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
         recovered_reward,
     )  # fmt: skip
     from culet.objectives.kl import exact_kl, kl_estimate, sampled_kl
-    from culet.objectives.likelihood import completion_weights, cross_entropy, soft_values, token_log_probabilities
+    from culet.objectives.likelihood import (
+        completion_weights,
+        cross_entropy,
+        soft_values,
+        token_and_mean_log_probabilities,
+        token_log_probabilities,
+    )
     from culet.objectives.loss import Loss, Objective, Scalar, mixture
     from culet.objectives.policy_gradient import (
         clipped_value_loss,
@@ -50,7 +56,10 @@ _HOME = {
     ),
     "inverse": ("adversarial_reward", "discriminator", "inverse_q_learning", "recovered_reward"),
     "kl": ("exact_kl", "kl_estimate", "sampled_kl"),
-    "likelihood": ("completion_weights", "cross_entropy", "soft_values", "token_log_probabilities"),
+    "likelihood": (
+        "completion_weights", "cross_entropy", "soft_values", "token_and_mean_log_probabilities",
+        "token_log_probabilities",
+    ),
     "loss": ("Loss", "Objective", "Scalar", "mixture"),
     "policy_gradient": (
         "clipped_value_loss", "generalised_advantages", "group_advantages", "leave_one_out", "ppo", "reinforce",
@@ -68,8 +77,8 @@ __all__ = [
     "clipped_value_loss", "completion_weights", "cross_entropy", "discriminator", "distillation", "dpo", "exact_kl",
     "gaussian_divergence", "generalised_advantages", "group_advantages", "inverse_q_learning", "ipo", "j_bond",
     "j_bond_return", "jeffreys", "kl_estimate", "leave_one_out", "mixture", "ppo", "quantiles", "recovered_reward",
-    "reinforce", "sampled_kl", "sequence_sum", "slic", "soft_values", "token_log_probabilities",
-    "token_loss", "top_k_distillation", "top_k_targets", "value_loss",
+    "reinforce", "sampled_kl", "sequence_sum", "slic", "soft_values", "token_and_mean_log_probabilities",
+    "token_log_probabilities", "token_loss", "top_k_distillation", "top_k_targets", "value_loss",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

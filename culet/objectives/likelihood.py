@@ -3,6 +3,9 @@
 Axis letters: T tokens, V vocabulary, D width, B any leading axes (a batch of sequences is just more tokens).
 """
 
+from typing import Any
+
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -15,10 +18,10 @@ class _LogProbability(Rule):
 
     targets: Int[Array, "T"]
 
-    def init(self, tokens, dtype):
+    def init(self, tokens, dtype) -> Any:
         return LogSum.empty(tokens, dtype), jnp.full(tokens, jnp.nan, dtype)
 
-    def absorb(self, statistics, logits, chunk):
+    def absorb(self, statistics, logits, chunk) -> Any:
         log_sum, target_logit = statistics
         place, inside = chunk.place(self.targets)
         found = jnp.take_along_axis(logits[0], place[:, None], axis=1, mode="clip")[:, 0]
@@ -33,6 +36,28 @@ class _LogProbability(Rule):
         is_target = place[:, None] == jnp.arange(logits[0].shape[1], dtype=place.dtype)[None, :]
         probabilities = jnp.exp(logits[0] - statistics[0].value()[:, None])
         return weights[:, None] * (is_target.astype(probabilities.dtype) - probabilities)
+
+
+class _AndMean(_LogProbability):
+    """The log-probability of one target per token, and the mean over the vocabulary."""
+
+    entries: int = eqx.field(static=True)
+
+    def init(self, tokens, dtype):
+        return *super().init(tokens, dtype), jnp.zeros(tokens, dtype)
+
+    def absorb(self, statistics, logits, chunk):
+        total = statistics[2] + jnp.where(chunk.fresh[None, :], logits[0], 0).sum(axis=-1)
+        return *super().absorb(statistics[:2], logits, chunk), total
+
+    def values(self, statistics):
+        log_sum, _, total = statistics
+        return super().values(statistics[:2]), total / self.entries - log_sum.value()
+
+    def slope(self, statistics, logits, chunk, weights):
+        from_target = super().slope(statistics[:2], logits, chunk, weights[0])
+        probabilities = jnp.exp(logits[0] - statistics[0].value()[:, None])
+        return from_target + weights[1][:, None] * (1 / self.entries - probabilities)
 
 
 class _AndLogSum(_LogProbability):
@@ -87,6 +112,27 @@ def soft_values(
     size = chunk_size(targets.size, embedding.shape[0], chunk)
     head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
     both: tuple[Array, Array] = over_vocabulary(_AndLogSum(targets.ravel()), (head,), size)
+    return both[0].reshape(targets.shape), both[1].reshape(targets.shape)
+
+
+def token_and_mean_log_probabilities(
+    hidden: Float[Array, "*B D"],
+    embedding: Float[Array, "V D"],
+    targets: Int[Array, "*B"],
+    *,
+    cap: float | None = None,
+    chunk: int | None = None,
+) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
+    """`token_log_probabilities`, to the bit, and the mean log-probability of all entries of the vocabulary.
+
+    Label smoothing (Szegedy and others 2015, 1512.00567, section 7) takes a share of the latter.
+
+    Raises:
+        ValueError: `chunk` is less than 1.
+    """
+    size = chunk_size(targets.size, embedding.shape[0], chunk)
+    head = Head(hidden.reshape(-1, hidden.shape[-1]), embedding, cap)
+    both: tuple[Array, Array] = over_vocabulary(_AndMean(targets.ravel(), embedding.shape[0]), (head,), size)
     return both[0].reshape(targets.shape), both[1].reshape(targets.shape)
 
 

@@ -7,8 +7,8 @@ Axis letters: B summaries, T tokens of a summary, P points of a run.
 """
 
 import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,16 +20,14 @@ from culet.align.experience import flat, grouped
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil
 from culet.align.rollout import Rollout, hidden
-from culet.core.experiment import Scale
+from culet.core.experiment import Findings, Scale
+from culet.core.plot import COLOURS
 from culet.lm import Decoder, scaled
 from culet.lm.recipe import Recipe
 from culet.lm.training import text_rows, train
 from culet.objectives.teacher import Divergence
 from culet.papers import summaries
 from culet.papers.captions import Use
-
-if TYPE_CHECKING:
-    from culet.objectives import Loss
 
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 64}
 SUMMARIES: Mapping[Scale, int] = {"smoke": 8, "laptop": 64}  # per step
@@ -119,3 +117,19 @@ def _apart(teacher: Decoder, student: Decoder, rollout: Rollout) -> Float[Array,
 def _logits(model: Decoder, rows: Rollout) -> Float[Array, "B T V"]:
     logits, cap = hidden(model, rows) @ model.embedding.T, model.config.logit_cap
     return logits if cap is None else cap * jnp.tanh(logits / cap)
+
+
+def draw_students(panels: Any, findings: Findings, names: Sequence[str], of_less: Sequence[str]) -> None:
+    """ROUGE-L by step, and how far students are from their teacher at each place of their own summaries."""
+    for place, name in enumerate([*names, *of_less]):
+        found, colour = findings[name], COLOURS[place % (len(names) // 2)]
+        dash = ":" if name in of_less else "--" if place >= len(names) // 2 else "-"
+        panels[0].plot(found["step"].mean(axis=0), found["rouge_l"].mean(axis=0), dash, color=colour, label=name)
+        apart = found["apart_by_place"]
+        panels[1].plot(np.arange(1, apart.shape[1] + 1), apart.mean(axis=0), dash, color=colour)
+    panels[0].set_title("ROUGE-L of the likeliest summaries", loc="left", fontsize=11)
+    panels[1].set_title("KL(teacher || student) on the student's own summaries, nats", loc="left", fontsize=11)
+    for panel, x in zip(panels, ("step", "token of the summary"), strict=True):
+        panel.set(xlabel=x)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, fontsize=8)

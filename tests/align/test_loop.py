@@ -38,6 +38,7 @@ METHODS = [
     JBond(),
     Distil(on_policy=0.5, seed=3),
     Likelihood(writer="teacher"),
+    Likelihood(smoothing=0.1),
     InverseQLearning(online=0.2),
     Adversarial(),
 ]

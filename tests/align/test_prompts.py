@@ -31,6 +31,19 @@ def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():
     assert sorted(number for step in seen for number in step) == sorted([*range(len(TEXTS))] * 3)
 
 
+def test_the_first_prompts_are_as_wide_as_all():
+    held = prompts(batch_size=2, completions=("ab", "c"))
+    first = held.first(2)
+    assert [row.text for row in first.rows] == TEXTS[:2]
+    assert first.prompts.tokens.shape[1] == held.prompts.tokens.shape[1]  # the longest prompt is the third
+    assert sorted(np.concatenate([first[0], first[1]]).tolist()) == [0, 0, 1, 1]
+    assert first.data([1], 2).completions.tolist() == held.data([1], 2).completions.tolist()
+    assert held[0].tolist() == prompts(batch_size=2)[0].tolist()  # which stays as it was
+    for count in (0, 5):
+        with pytest.raises(ValueError, match=f"first {count} prompts were asked for, and there are 4"):
+            held.first(count)
+
+
 def test_prompts_in_another_order():
     held = prompts(batch_size=2)
     orders = {tuple(np.concatenate([one[0], one[1]]).tolist()) for one in map(held.reordered, range(8))}

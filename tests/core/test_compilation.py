@@ -6,7 +6,6 @@ import pytest
 from culet.core import compilation
 from culet.core.compilation import prefer_quick_compilation
 
-
 OLDER, FEWER = "--xla_cpu_use_fusion_emitters=false", "--xla_backend_optimization_level=1"
 
 

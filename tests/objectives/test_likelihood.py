@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from culet.objectives import completion_weights, cross_entropy
+from culet.objectives import completion_weights, cross_entropy, token_and_mean_log_probabilities
 from culet.objectives import token_log_probabilities as eager_log_probabilities
 
 token_log_probabilities = jax.jit(eager_log_probabilities, static_argnames=("cap", "chunk"))
@@ -156,3 +156,25 @@ def test_chunk_below_one_is_refused():
     hidden, embedding, targets, _ = make()
     with pytest.raises(ValueError, match="chunk is 0"):
         token_log_probabilities(hidden, embedding, targets, chunk=0)
+
+
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_mean_log_probabilities_and_their_gradient_match_plain_softmax(chunk):
+    hidden, embedding, targets, weights = make()
+    both = jax.jit(lambda h, e: token_and_mean_log_probabilities(h, e, targets, cap=CAP, chunk=chunk))
+    told, every = both(hidden, embedding)
+    assert (told == token_log_probabilities(hidden, embedding, targets, cap=CAP, chunk=chunk)).all()
+    plain = [oracle(hidden, embedding, np.full(T, entry), CAP) for entry in range(V)]
+    np.testing.assert_allclose(every, np.mean(plain, axis=0), rtol=2e-5)
+
+    def loss(hidden, embedding):
+        told, every = both(hidden, embedding)
+        return -(weights * (0.9 * told + 0.1 * every)).sum()
+
+    def naive_loss(hidden, embedding):
+        spread = sum(naive(hidden, embedding, jnp.full(T, entry), jnp.asarray(weights), CAP) for entry in range(V)) / V
+        return 0.9 * naive(hidden, embedding, targets, jnp.asarray(weights), CAP) + 0.1 * spread
+
+    gradients, expected = (jax.grad(each, (0, 1))(hidden, embedding) for each in (loss, naive_loss))
+    for gradient, reference in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=2e-6)

@@ -14,7 +14,7 @@ from culet.align.experience import Experience, Method, Writer, flat, token_logs,
 from culet.align.models import Models
 from culet.align.rollout import Rollout, hidden
 from culet.lm import Decoder
-from culet.objectives import Loss, distillation, token_loss
+from culet.objectives import Loss, distillation, token_and_mean_log_probabilities, token_loss
 from culet.objectives.teacher import Divergence
 
 
@@ -75,17 +75,30 @@ class Distil(Method):
 class Likelihood(Method):
     """Maximum likelihood of completions: supervised fine-tuning on the data, or on what a teacher writes.
 
-    The latter is sequence distillation (Kim and Rush 2016, 1606.07947).
+    The latter is sequence distillation (Kim and Rush 2016, 1606.07947). `smoothing` of the target is spread evenly over
+    the vocabulary (Szegedy and others 2015, 1512.00567, section 7).
     """
 
     writer: Writer = "data"
+    smoothing: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing is {self.smoothing}; it is a share from 0 to below 1")
 
     def writers(self, step: int) -> Mapping[Writer, int]:
         """One completion by the one writer."""
         return {self.writer: 1}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
-        """Minus the log-probability of each token."""
+        """Minus the log-probability of each token, with its share of all others' if targets are smoothed."""
         rollout = batch.rollouts[self.writer]
-        nll = -token_logs(models.policy, rollout)
-        return token_loss(nll, written(rollout), {"cross_entropy": nll}, per="token")
+        if not self.smoothing:
+            nll = -token_logs(models.policy, rollout)
+            return token_loss(nll, written(rollout), {"cross_entropy": nll}, per="token")
+        rows, policy = flat(rollout), models.policy
+        told, every = token_and_mean_log_probabilities(
+            hidden(policy, rows), policy.embedding, rows.completions, cap=policy.config.logit_cap
+        )
+        smooth = -(1 - self.smoothing) * told - self.smoothing * every
+        return token_loss(smooth, written(rows), {"cross_entropy": -told}, per="token")
