@@ -52,6 +52,6 @@ def test_the_pages_with_examples_are_those_meant():
     pages = {page for page in PAGES if EXAMPLE.search(read(page))}
     manual = (
         "models", "checkpoints", "tokenizers", "generation", "training", "tuning", "alignment", "rewards",
-        "experiments", "distributions", "flows", "inference", "topics", "celeste", "textures", "disentangling",
+        "experiments", "distributions", "flows", "inference", "topics", "celeste", "textures", "music", "disentangling",
     )  # fmt: skip
     assert pages == {"README.md", *(f"docs/{name}.md" for name in manual)}

@@ -6,6 +6,7 @@ from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
     from culet.align.front import Front
+    from culet.align.judging import completions
     from culet.align.loop import AlignRecipe, align
     from culet.align.merging import angles, average, interpolate, slerp
     from culet.align.prompt_files import read_rows
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "front": ("Front",),
+    "judging": ("completions",),
     "loop": ("AlignRecipe", "align"),
     "merging": ("angles", "average", "interpolate", "slerp"),
     "prompt_files": ("read_rows",),
@@ -35,6 +37,7 @@ __all__ = [
     "angles",
     "as_prompts",
     "average",
+    "completions",
     "drawn_log_probabilities",
     "interpolate",
     "log_probabilities",

@@ -4,6 +4,7 @@ Axis letters: B prompts, K completions of each by one writer, N new tokens, R = 
 """
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -56,6 +57,7 @@ def flat(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def grouped(tree: Any, completions: int) -> Any:
     """Arrays [B K, ...] as [B, K, ...]."""
     return jax.tree.map(lambda leaf: leaf.reshape(-1, completions, *leaf.shape[1:]), tree)

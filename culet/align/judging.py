@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int, Key
 
-from culet.align.prompts import PromptRow
+from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer, Reward, rewards_of
 from culet.align.rewards.preference import Preference, probabilities_of
-from culet.align.rollout import Rollout
+from culet.align.rollout import Rollout, sample
+from culet.lm import Decoder
+from culet.lm.sampling import Sampling
 
 if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer
@@ -27,6 +30,19 @@ def answers_of(rollout: Rollout, rows: Sequence[PromptRow], tokenizer: "Tokenize
         text = tokenizer.decode(ids[: length - ended].tolist())
         answers.append(Answer(prompt=row.text, text=text, tokens=length, finished=ended, columns=row.columns))
     return answers
+
+
+def completions(
+    policy: Decoder, prompts: PromptSet, numbers: Int[np.ndarray, "B"], times: int, new_tokens: int,
+    key: Key[Array, ""], *, temperature: float = 1.0,
+) -> list[Answer]:  # fmt: skip
+    """What a policy writes to these prompts of a set, `times` answers to each, one after the other."""
+    words = prompts.tokenizer
+    rollout = sample(
+        policy, prompts.repeated(numbers, times), Sampling(temperature, vocabulary=words.vocabulary),
+        jnp.asarray(words.stop_ids, jnp.int32), new_tokens, key,
+    )  # fmt: skip
+    return answers_of(rollout, [prompts.rows[number] for number in np.repeat(numbers, times).tolist()], words)
 
 
 def judged(reward: Reward, answers: Sequence[Answer], completions: int) -> Float[np.ndarray, "B K"]:

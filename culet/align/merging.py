@@ -3,6 +3,8 @@
 Ramé and others (2024), "WARP", 2406.16768, section 3. All is computed in float32 and stays so: what training changed
 is often smaller than the rounding of bfloat16. Adapters (LoRA) are added into their layers first, since the average of
 two products is not the product of the averages.
+
+Axis letters: M models.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +28,7 @@ def interpolate(start: PyTree, end: PyTree, share: float | Float[Array, ""]) -> 
 
     Raises ValueError for models of different shapes.
     """
-    return _leafwise(lambda first, second: first + share * (second - first), [start, end])
+    return _leafwise(_between, [start, end], jnp.asarray(share, jnp.float32))
 
 
 def average(models: Sequence[PyTree], weights: Sequence[float] | None = None) -> PyTree:
@@ -43,7 +45,7 @@ def average(models: Sequence[PyTree], weights: Sequence[float] | None = None) ->
     if not (all(weight >= 0 for weight in weights) and 0 < sum(weights) < float("inf")):
         raise ValueError(f"weights must be numbers from 0 and not all 0, not {weights}")
     shares = jnp.array(weights, jnp.float32) / sum(weights)
-    return _leafwise(lambda *leaves: jnp.tensordot(shares, jnp.stack(leaves), 1), models)
+    return _leafwise(_mean, models, shares)
 
 
 def slerp(base: PyTree, models: Sequence[PyTree]) -> PyTree:
@@ -57,7 +59,11 @@ def slerp(base: PyTree, models: Sequence[PyTree]) -> PyTree:
     """
     if not models:
         raise ValueError("there is no model to merge")
-    base, *models = _matching([base, *models])
+    return _merged(*_matching([base, *models]))
+
+
+@eqx.filter_jit
+def _merged(base: PyTree, *models: PyTree) -> PyTree:
     merged = _task(base, models[0])
     for number, model in enumerate(models[1:], 2):
         task = _task(base, model)
@@ -79,9 +85,13 @@ def angles(base: PyTree, first: PyTree, second: PyTree) -> dict[str, float]:
 
     Raises ValueError for models of other shapes than the base.
     """
-    base, first, second = _matching([base, first, second])
+    return {layer: float(angle) for layer, angle in _angles(*_matching([base, first, second])).items()}
+
+
+@eqx.filter_jit
+def _angles(base: PyTree, first: PyTree, second: PyTree) -> dict[str, Float[Array, ""]]:
     tasks = _task(base, first), _task(base, second)
-    return {layer: float(jnp.degrees(_angle(tasks[0][layer], tasks[1][layer]))) for layer in tasks[0]}
+    return {layer: jnp.degrees(_angle(tasks[0][layer], tasks[1][layer])) for layer in tasks[0]}
 
 
 def _layer(path: str) -> str:
@@ -133,9 +143,24 @@ def _matching(models: Sequence[PyTree]) -> list[PyTree]:
     return whole
 
 
-def _leafwise(combine: Callable[..., Array], models: Sequence[PyTree]) -> PyTree:
-    whole = _matching(models)
-    return jax.tree.map(lambda *leaves: combine(*leaves) if eqx.is_inexact_array(leaves[0]) else leaves[0], *whole)
+def _between(share: Float[Array, ""], first: Float[Array, "..."], second: Float[Array, "..."]) -> Float[Array, "..."]:
+    return first + share * (second - first)
+
+
+def _mean(shares: Float[Array, "M"], *leaves: Float[Array, "..."]) -> Float[Array, "..."]:
+    return jnp.tensordot(shares, jnp.stack(leaves), 1)
+
+
+def _leafwise(combine: Callable[..., Array], models: Sequence[PyTree], shares: Array) -> PyTree:
+    return _combined(combine, shares, *_matching(models))
+
+
+@eqx.filter_jit
+def _combined(combine: Callable[..., Array], shares: Array, *models: PyTree) -> PyTree:
+    def one(*leaves: Any) -> Any:
+        return combine(shares, *leaves) if eqx.is_inexact_array(leaves[0]) else leaves[0]
+
+    return jax.tree.map(one, *models)
 
 
 def _as_float32(leaf: Any) -> Any:

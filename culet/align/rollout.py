@@ -26,8 +26,8 @@ EDGE = 0.01  # of the tokens
 class Prompts(eqx.Module):
     """Token ids of prompts of different lengths, at the right of the slots."""
 
-    tokens: Int[Array, "B P"]
-    padding: Int[Array, "B"]  # slots on the left of each row that hold nothing
+    tokens: Int[Array | np.ndarray, "B P"]
+    padding: Int[Array | np.ndarray, "B"]  # slots on the left of each row that hold nothing
 
 
 class Rollout(eqx.Module):
@@ -43,7 +43,7 @@ class Rollout(eqx.Module):
     @property
     def lengths(self) -> Int[Array, "B"]:
         """Tokens of each completion, its stop token among them."""
-        return jnp.sum(self.mask, axis=1).astype(jnp.int32)
+        return jnp.sum(self.mask, axis=1, dtype=jnp.int32)
 
 
 def as_prompts(prompts: Sequence[Sequence[int]], slots: int | None = None) -> Prompts:
@@ -63,7 +63,7 @@ def as_prompts(prompts: Sequence[Sequence[int]], slots: int | None = None) -> Pr
     if slots > PIECE and slots % PIECE:
         raise ValueError(f"{slots} slots for prompts: more than {PIECE} must be a multiple of {PIECE}")
     tokens, padding = left_padded(prompts, slots)
-    return Prompts(jnp.asarray(tokens), jnp.asarray(padding))
+    return Prompts(tokens, padding)
 
 
 @eqx.filter_jit
@@ -144,7 +144,7 @@ def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
         ("temperature 1", rollout.log_probabilities, _log_probabilities(model, rollout), 0.0),
         ("what was drawn from", rollout.drawn, _drawn_log_probabilities(model, rollout, sampling), EDGE),
     ):
-        apart = np.asarray(mismatch(rollout, sampler, trainer))
+        apart = np.asarray(_mismatch(rollout, sampler, trainer))
         if np.sum(~(apart <= TOLERANCE)) > share * np.sum(np.asarray(rollout.mask)):
             raise RuntimeError(
                 f"sampler and trainer disagree by up to {apart.max():.2g} nats about a token ({what}): the rollout was "
@@ -153,4 +153,5 @@ def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
 
 
 _log_probabilities = eqx.filter_jit(log_probabilities)
+_mismatch = eqx.filter_jit(mismatch)
 _drawn_log_probabilities = eqx.filter_jit(drawn_log_probabilities)

@@ -3,6 +3,8 @@
 Axis letters: N rows, T tokens in a row, B rows in a batch.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PyTree
 
@@ -82,18 +85,13 @@ def train(
     goes, by `measure` if given, else by that likelihood. What `trainable`, an Equinox filter, leaves out is neither
     changed nor saved in the checkpoints of `folder`. Errors are those of `culet.core.fit`.
     """
-    loss = loss or next_token(remat=recipe.remat, scan=recipe.scan)
     trained, frozen = eqx.partition(model, trainable)
     trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the model again
-    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
-    optimizer = adamw(schedule, weight_decay=recipe.weight_decay)
-    state = TrainState.create(trained, optimizer, jax.random.key(recipe.seed))
+    state = TrainState.create(trained, _optimizer(recipe)[1], jax.random.key(recipe.seed))
     if mesh is not None:
         state, frozen = shard(state, mesh, SHARDING), shard(frozen, mesh, SHARDING)
-    step = training_step(
-        loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule,
-        compute_dtype=None if recipe.compute_dtype is None else jnp.dtype(recipe.compute_dtype),
-    )  # fmt: skip
+    loss = loss or _text(remat=recipe.remat, scan=recipe.scan)
+    step = _step(loss, dataclasses.replace(recipe, seed=0))
     state = fit(
         step, state, Batches(rows, recipe.batch_size, recipe.seed), steps=recipe.steps, fixed=(frozen,),
         folder=folder, checkpoint_every=recipe.checkpoint_every, mesh=mesh, name=name, progress=progress,
@@ -101,6 +99,24 @@ def train(
         evaluate_every=recipe.evaluate_every,
     )  # fmt: skip
     return eqx.combine(state.model, frozen)
+
+
+_text = functools.cache(next_token)  # the same function for the same settings, so that `_step` knows it again
+
+
+def _optimizer(recipe: Recipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
+    return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
+
+
+@functools.lru_cache(maxsize=8)
+def _step(loss: Objective, recipe: Recipe) -> Callable[..., Any]:
+    """The step of a run, of which there is one for all seeds: it is compiled once."""
+    schedule, optimizer = _optimizer(recipe)
+    return training_step(
+        loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule,
+        compute_dtype=None if recipe.compute_dtype is None else jnp.dtype(recipe.compute_dtype),
+    )  # fmt: skip
 
 
 def evaluate(model: Decoder, rows: Rows, batch_size: int = 16) -> dict[str, float]:

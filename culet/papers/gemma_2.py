@@ -102,7 +102,8 @@ def _taught(name: str, own: bool, share: float = 1.0, trained: bool = True) -> A
         divergence = DIVERGENCES[name] if scale == "laptop" else "reverse_kl"  # one for all, so that little is compiled
         taught_by = None if trained else on_policy.student(scale, 1000 + seed)
         found = on_policy.run(divergence, own, share, seed, scale, taught_by=taught_by)
-        return found | {f"final_{key}": found[key][-1] for key in ("rouge_l", "rouge_1", "kl")}
+        ends = {"rouge_l": "greedy_rouge_l", "rouge_1": "greedy_rouge_1", "kl": "kl"}
+        return found | {f"final_{key}": found[name][-1] for key, name in ends.items()}
 
     what = "on its own summaries" if own else "on people's summaries"
     part = f" of {100 * share:g}% of the pictures" if share < 1 else ""
@@ -114,7 +115,7 @@ def _summariser(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.papers.on_policy import yardstick
 
     found = yardstick(scale, seed, "judging").of_start
-    return {f"final_{key}": found[key] for key in ("rouge_l", "rouge_1")}
+    return {f"final_{key}": found[f"greedy_{key}"] for key in ("rouge_l", "rouge_1")}
 
 
 def _gain_on_policy(findings: Findings) -> Float[np.ndarray, "N"]:

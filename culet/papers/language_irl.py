@@ -17,23 +17,20 @@ if TYPE_CHECKING:
     from culet.align.experience import Method
     from culet.papers.captions import Use
 
-LIKELIHOOD, REGULARISED, IRL, ONLINE, GAIL = (
-    "likelihood",
-    "likelihood, regularised",
-    "IQLearn",
-    "online IQLearn",
-    "GAIL",
-)
+IRL, ONLINE, GAIL = "IQLearn", "online IQLearn", "GAIL"
+LIKELIHOOD, REGULARISED, SAME_RATE = "likelihood", "likelihood, regularised", "likelihood, IQLearn's rate"
 SHARES = (0.01, 0.05, 0.2)
+LEAST: Mapping[str, int] = {GAIL: 1}  # of which an arm has so many, as its steps are slow
 PERCENT = tuple(f"{100 * share:g}" for share in SHARES)
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 200}
 BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
-    LIKELIHOOD: {"rate": 1e-3},
-    REGULARISED: {"rate": 1e-3, "weight_decay": 0.1, "smoothing": 0.1},
+    LIKELIHOOD: {"rate": 2e-3},
+    REGULARISED: {"rate": 2e-3, "weight_decay": 3.0, "smoothing": 0.2},
     IRL: {"rate": 1e-3, "strength": 0.03},
     ONLINE: {"rate": 1e-3, "strength": 0.03},
+    SAME_RATE: {"rate": 1e-3, "strength": 0.0},
     GAIL: {"rate": 1e-3},
 }
 
@@ -48,6 +45,7 @@ def run(
     from culet.align.loop import AlignRecipe
     from culet.papers.shortening import NEW_TOKENS, count_of, learned, lessons
 
+    shares = SHARES[: LEAST.get(name)]
     name = IRL if scale == "smoke" else name  # there one for all, so that little is compiled
     numbers = tuned or TUNED[name]
     recipe = AlignRecipe(
@@ -56,12 +54,10 @@ def run(
     )  # fmt: skip
     method = _method(name, numbers)
     every = lessons(scale, seed, BATCH[scale], mixed_up=mixed_up)
-    found = [
-        learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in SHARES
-    ]  # fmt: skip
+    found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
     stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
-    by_share = {f"rouge_{percent}": stacked["chosen"][place] for place, percent in enumerate(PERCENT)}
-    return stacked | by_share | {"budget": len(SHARES) * STEPS[scale], **_summaries(stacked)}
+    by_share = {f"rouge_{percent}": value for percent, value in zip(PERCENT, stacked["chosen"], strict=False)}
+    return stacked | by_share | {"budget": STEPS[scale], **_summaries(stacked)}
 
 
 def _method(name: str, numbers: Mapping[str, float]) -> "Method":
@@ -69,8 +65,8 @@ def _method(name: str, numbers: Mapping[str, float]) -> "Method":
 
     if name == GAIL:
         return Adversarial()
-    if name in (IRL, ONLINE):
-        return InverseQLearning(strength=numbers.get("strength", 0.03), online=0.1 * (name == ONLINE))
+    if "strength" in numbers:
+        return InverseQLearning(strength=numbers["strength"], online=0.1 * (name == ONLINE))
     return Likelihood(smoothing=numbers.get("smoothing", 0.0))
 
 
@@ -86,9 +82,11 @@ def _arm(name: str, what: str, mixed_up: bool = False) -> Arm:
     return Arm(what=what, run=one_by_one(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
 
 
-def _over_best(gain: Callable[[Findings, str], Float[np.ndarray, "N"]]) -> Callable[[Findings], Float[np.ndarray, "N"]]:
-    """A gain of IQLearn over likelihood, plain or regularised: the lesser of both."""
-    return lambda findings: np.minimum(gain(findings, LIKELIHOOD), gain(findings, REGULARISED))
+def _over(
+    gain: Callable[[Findings, str], Float[np.ndarray, "N"]], *arms: str
+) -> Callable[[Findings], Float[np.ndarray, "N"]]:
+    """The least gain of IQLearn over some arms."""
+    return lambda findings: np.min([gain(findings, arm) for arm in arms], axis=0)
 
 
 def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
@@ -99,6 +97,14 @@ def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
 
 def _gain(findings: Findings, over: str) -> Float[np.ndarray, "N F"]:
     return findings[IRL]["chosen"] - findings[over]["chosen"]
+
+
+def _mean_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
+    return _gain(findings, over).mean(axis=1)
+
+
+def _falls_less(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
+    return findings[over]["fall_1"] - findings[IRL]["fall_1"]
 
 
 def _more_correlated(findings: Findings) -> Float[np.ndarray, "N"]:
@@ -117,17 +123,20 @@ def _figure(findings: Findings) -> "Figure":
         _draw(panels[1, place], findings, place, "likeness", "quality")
         panels[1, place].set_title(f"{percent}%: drawn at four temperatures", loc="left", fontsize=11)
         panels[1, place].set(xlabel="Self-BLEU (more diverse to the left)", ylabel="ROUGE-1")
-    tenths = {name: {**found, "tenth": np.zeros((1, 1, 10)) + np.arange(1, 11)} for name, found in findings.items()}
-    _draw(panels[0, -1], tenths, -1, "tenth", "by_reward")
+    every = np.tile(np.arange(1, 11), (1, len(SHARES), 1))
+    tenths = {name: {"tenth": every, "by_reward": found["by_reward"]} for name, found in findings.items()}
+    _draw(panels[0, -1], tenths, len(SHARES) - 1, "tenth", "by_reward")
     panels[0, -1].set_title(f"{PERCENT[-1]}%: by the reward of the policy itself", loc="left", fontsize=11)
     panels[0, -1].set(xlabel="tenth of the completions, from the least reward", ylabel="ROUGE-1")
     shares = {
-        name: {"share": np.array([[SHARES]]) * 100, "correlation": found["correlation"][:, None]}
+        name: {"share": 100 * np.array([[SHARES[: LEAST.get(name)]]]), "correlation": found["correlation"][:, None]}
         for name, found in findings.items()
     }
     _draw(panels[1, -1], shares, 0, "share", "correlation")
-    panels[1, -1].set_title("Spearman's correlation of reward and ROUGE-1", loc="left", fontsize=11)
-    panels[1, -1].set(xlabel="% of the data", xscale="log", xticks=[100 * share for share in SHARES])
+    panels[1, -1].set_title("Correlation of reward and ROUGE-1", loc="left", fontsize=11)
+    panels[1, -1].set(
+        xlabel="% of the data", ylabel="Spearman's", xscale="log", xticks=[100 * share for share in SHARES]
+    )
     panels[1, -1].set_xticklabels(PERCENT)
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure
@@ -137,7 +146,9 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     """The mean over seeds of each arm with a thin line for each seed, with one of the shares of the data."""
     from culet.core.plot import COLOURS
 
-    for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
+    for (name, found), colour in zip(findings.items(), COLOURS, strict=True):
+        if place >= found[y].shape[1]:
+            continue  # an arm with fewer shares
         across, up = found[x][:, place], found[y][:, place]
         axes.plot(np.broadcast_to(across, up.shape).T, up.T, color=colour, alpha=0.3, linewidth=0.7)
         axes.plot(across.mean(axis=0), up.mean(axis=0), color=colour, marker=".", label=name)
@@ -145,7 +156,26 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
 
 
-_DIFFERENT = ""
+_DIFFERENT = (
+    "The paper fine-tunes T5 and PaLM 2 on summaries, translations and sums; here a decoder of 0.16 million parameters "
+    "tells a caption of Multi30k in the words of the shortest one of the same picture (made-up ones at smoke scale, "
+    "where all arms are IQLearn and nothing is pre-trained). ROUGE-1 is against the two shortest captions, the better "
+    "counts. The decoder is pre-trained once, by likelihood, to restore captions of other pictures from 70% of their "
+    "words; it has no cap on its logits, whose sum the method gives a meaning, and no warm-up of the strength: the "
+    "values begin at 11 nats and were no trouble. Seeds choose the pictures and their order, the decoder being one for "
+    "all as in the paper. Shares are of the 29,000 training pictures, drawn from half of them. All runs have 200 steps "
+    "of 32, a cosine and 6 points; one stops early by its likeliest completions for 256 pictures of which nothing is "
+    "learned, and diversity and rewards are those of that policy. The reward is added up over a completion, without "
+    "discount, as the paper does for online IQLearn, and completions are each arm's own at temperature 1. GAIL begins "
+    "with the pre-trained decoder too, with likelihood beside, and has 1% of the data alone, as its steps take three "
+    "times as long. A pilot on seed 100 and the validation pictures chose by the mean of early stopped ROUGE-1 over "
+    "shares. Likelihood had 0.422, 0.425 and 0.416 with the rates 1e-3, 2e-3 and 4e-3; with weight decay and smoothing "
+    "of 0.1 each 0.426, 0.426 and 0.415 there, and at 2e-3 0.424 with 1 and 0.1, 0.429 with 1 and 0.2, 0.431 with 3 "
+    "and 0.2 and WD10 with 10 and 0.2; IQLearn with the strengths 0.01, 0.03 and 0.1 0.423, 0.423 and 0.413 at 1e-3, "
+    "and the former two 0.421 and 0.420 at 2e-3; online IQLearn with 0.03 0.424 and 0.421; GAIL 0.422 at 1e-3, "
+    "where nothing else was tried. A larger rate falls deeper from the best point, so likelihood is run at IQLearn's "
+    "rate too; IQLearn was not tried with weight decay or smoothing, with which the paper has no arm."
+)
 
 experiment = Experiment(
     slug="language-irl",
@@ -160,41 +190,47 @@ experiment = Experiment(
         Metric(name="mean_correlation", unit="of reward and ROUGE-1, Spearman's", better="higher"),
         Metric(name="mean_length", unit="tokens", better="higher"),
     ],
-    budget_unit="gradient steps",
+    budget_unit="gradient steps with each share of the data",
     arms={
         IRL: _arm(IRL, "likelihood and the squared reward that it implies, on the data"),
         ONLINE: _arm(ONLINE, "the same, a tenth of the regulariser on the policy's own completions"),
         LIKELIHOOD: _arm(LIKELIHOOD, "maximum likelihood"),
         REGULARISED: _arm(REGULARISED, "maximum likelihood with weight decay and label smoothing"),
-        GAIL: _arm(GAIL, "policy gradient from a discriminator, with likelihood beside"),
+        SAME_RATE: _arm(SAME_RATE, "IQLearn with the strength 0, which is maximum likelihood"),
+        GAIL: _arm(GAIL, "policy gradient from a discriminator, with likelihood beside; 1% of the data alone"),
     },
     claims=[
         Claim(
             text="Where both are as diverse (Self-BLEU), IQLearn's completions have on average at least the ROUGE-1 of "
-            "those of likelihood, plain or regularised.",
-            margin=_over_best(_front_gain),
+            "those of likelihood, at its best rate and at IQLearn's.",
+            margin=_over(_front_gain, LIKELIHOOD, SAME_RATE),
             at_least=0.0,
         ),
         Claim(
             text="Stopped where it is best on other prompts, IQLearn has on average over the shares of the data at "
-            "least the ROUGE-1 of likelihood, plain or regularised.",
-            margin=_over_best(lambda findings, over: _gain(findings, over).mean(axis=1)),
+            "least the ROUGE-1 of likelihood, at its best rate and at IQLearn's.",
+            margin=_over(_mean_gain, LIKELIHOOD, SAME_RATE),
             at_least=0.0,
         ),
         Claim(
-            text="It gains more over plain likelihood with 1% of the data than with 20%.",
+            text="It has at least that of likelihood with weight decay and label smoothing.",
+            margin=_over(_mean_gain, REGULARISED),
+            at_least=0.0,
+        ),
+        Claim(
+            text="It gains more over likelihood with 1% of the data than with 20%.",
             margin=lambda findings: _gain(findings, LIKELIHOOD)[:, 0] - _gain(findings, LIKELIHOOD)[:, -1],
             at_least=0.0,
         ),
         Claim(
             text="With 1% of the data its ROUGE-1 falls less from its best point to the end than that of likelihood, "
-            "plain or regularised.",
-            margin=_over_best(lambda findings, over: findings[over]["fall_1"] - findings[IRL]["fall_1"]),
+            "at its best rate, at IQLearn's, and regularised.",
+            margin=_over(_falls_less, LIKELIHOOD, SAME_RATE, REGULARISED),
             at_least=0.0,
         ),
         Claim(
             text="The reward that IQLearn implies correlates with ROUGE-1 by at least 0.1 more (Spearman) than what "
-            "plain likelihood's logits give if read in the same way.",
+            "likelihood's logits give if read in the same way.",
             margin=_more_correlated,
             at_least=0.1,
         ),

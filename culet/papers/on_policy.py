@@ -124,7 +124,7 @@ def draw_students(panels: Any, findings: Findings, names: Sequence[str], of_less
     for place, name in enumerate([*names, *of_less]):
         found, colour = findings[name], COLOURS[place % (len(names) // 2)]
         dash = ":" if name in of_less else "--" if place >= len(names) // 2 else "-"
-        panels[0].plot(found["step"].mean(axis=0), found["rouge_l"].mean(axis=0), dash, color=colour, label=name)
+        panels[0].plot(found["step"].mean(axis=0), found["greedy_rouge_l"].mean(axis=0), dash, color=colour, label=name)
         apart = found["apart_by_place"]
         panels[1].plot(np.arange(1, apart.shape[1] + 1), apart.mean(axis=0), dash, color=colour)
     panels[0].set_title("ROUGE-L of the likeliest summaries", loc="left", fontsize=11)

@@ -25,12 +25,12 @@ from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Likelihood, token_rewards
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
+from culet.align.rewards.rouge import rouge_1, self_bleu
 from culet.align.rollout import Rollout, log_probabilities, sample
 from culet.core.experiment import Scale
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 from culet.papers.captions import Use, pictures
-from culet.papers.rouge import rouge_1, self_bleu
 
 if TYPE_CHECKING:
     from culet.lm.tokenizer import Tokenizer

@@ -23,7 +23,8 @@ from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.captions import statements_about
 from culet.align.rewards.learned import entailed
 from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
-from culet.align.rewards.overlap import coverage, rouge, word_precision
+from culet.align.rewards.overlap import coverage, word_precision
+from culet.align.rewards.rouge import rouge_1, rouge_l
 from culet.align.rollout import Rollout, sample
 from culet.core.experiment import Scale
 from culet.lm import Decoder, scaled, train_tokenizer
@@ -147,11 +148,11 @@ def measures(scale: Scale, answers: Sequence[Answer]) -> dict[str, float]:
 
 def _compared(answer: Answer) -> tuple[float, ...]:
     """What `MEASURES` name, without the entailment."""
-    five = answer.columns["captions"]
-    near = rouge(answer.text, five[SOURCES])
+    text, five = answer.text, answer.columns["captions"]
+    target = [five[SOURCES]]
     return (
-        word_precision(answer.text, five), near.one, near.longest, coverage(answer.text, five[:SOURCES]),
-        float(len(answer.text.split())),
+        word_precision(text, five), rouge_1(text, target), rouge_l(text, target), coverage(text, five[:SOURCES]),
+        float(len(text.split())),
     )  # fmt: skip
 
 
@@ -166,15 +167,17 @@ class Measure:
         self.of_start = self(self.start)
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
-        """`MEASURES` of the likeliest summaries, word by word; and of samples `kl` and `sampled_entailment`.
+        """`MEASURES` of samples, and with "greedy_" before the name of the likeliest summaries, word by word; and `kl`.
 
-        `kl` is that of whole summaries from the start, in nats, exact over the vocabulary.
+        The latter is that of whole summaries from the start, in nats, exact over the vocabulary.
         """
-        rollout = self._written(policy, 1.0, 0)
-        return measures(self.scale, self._answers(self._written(policy, 0.0, 0))) | {
-            "kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask),
-            "sampled_entailment": float(self.reward(self._answers(rollout)).mean()),
-        }
+        rollout, likeliest = self._written(policy, 1.0, 0), self._written(policy, 0.0, 0)
+        greedy = measures(self.scale, self._answers(likeliest))
+        return (
+            measures(self.scale, self._answers(rollout))
+            | {f"greedy_{name}": value for name, value in greedy.items()}
+            | {"kl": float(_divergence(policy, self.start, grouped(rollout, 1))) / len(rollout.mask)}
+        )
 
     def best_of(self, count: int, temperature: float) -> dict[str, float]:
         """`MEASURES` of the best of so many samples of the supervised model, by the reward."""

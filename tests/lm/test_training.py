@@ -11,7 +11,7 @@ import pytest
 
 from culet.core import Interrupted, make_mesh
 from culet.lm import Recipe, train
-from culet.lm.losses import Pupil, from_teacher
+from culet.lm.losses import Pupil, from_teacher, next_token
 from culet.lm.training import answer_rows, evaluate, text_rows
 from culet.nn import add_lora, lora_filter, merge_lora
 from tests.lm.small import Letters, small
@@ -142,3 +142,20 @@ def test_a_mesh_of_eight_trains_to_the_same_loss(name):
 def test_a_recipe_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=r"int4' is neither|batch of 4 cannot be cut into 3"):
         dataclasses.replace(RECIPE, **wrong)
+
+
+def test_seeds_share_what_is_compiled():
+    traced = []
+    likelihood = next_token()
+
+    def loss(model, batch, key):
+        traced.append(1)
+        return likelihood(model, batch, key)
+
+    short = dataclasses.replace(RECIPE, steps=1)
+    first = quick(MODEL, recipe=short, loss=loss)
+    once = len(traced)
+    second = quick(MODEL, recipe=dataclasses.replace(short, seed=1), loss=loss)
+    assert len(traced) == once and not jnp.array_equal(first.embedding, second.embedding)
+    quick(MODEL, recipe=dataclasses.replace(short, learning_rate=1e-3), loss=loss)
+    assert len(traced) > once

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from culet.align.rewards.examples import (
         Pair,
         Statement,
+        labelled,
         preference_rows,
         read_preferences,
         read_statements,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from culet.align.rewards.learned import entailed, entailment_reward, entailment_scores, learned_reward
     from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
     from culet.align.rewards.model import RewardModel, scores
-    from culet.align.rewards.overlap import Rouge, coverage, rouge, word_precision
+    from culet.align.rewards.overlap import coverage, word_precision
     from culet.align.rewards.preference import (
         PositionBias,
         Preference,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         probabilities_of,
     )
     from culet.align.rewards.reward_folder import load_reward_model, save_reward_model
+    from culet.align.rewards.rouge import rouge_1, rouge_l, self_bleu
     from culet.align.rewards.training import evaluate_judgement, judgement, train_reward_model
 
 _HOME = {
@@ -63,11 +65,20 @@ _HOME = {
     "judge": ("ModelJudge", "ModelScore"),
     "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
     "captions": ("caption_statements", "statements_about", "swapped"),
-    "examples": ("Pair", "Statement", "preference_rows", "read_preferences", "read_statements", "statement_rows"),
+    "examples": (
+        "Pair",
+        "Statement",
+        "labelled",
+        "preference_rows",
+        "read_preferences",
+        "read_statements",
+        "statement_rows",
+    ),
     "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
     "learned": ("entailed", "entailment_reward", "entailment_scores", "learned_reward"),
     "lexical": ("LexicalScorer", "train_lexical_scorer"),
-    "overlap": ("Rouge", "coverage", "rouge", "word_precision"),
+    "overlap": ("coverage", "word_precision"),
+    "rouge": ("rouge_1", "rouge_l", "self_bleu"),
     "model": ("RewardModel", "scores"),
     "reward_folder": ("load_reward_model", "save_reward_model"),
     "training": ("evaluate_judgement", "judgement", "train_reward_model"),
@@ -89,7 +100,6 @@ __all__ = [
     "Preference",
     "Reward",
     "RewardModel",
-    "Rouge",
     "Statement",
     "accuracies",
     "area_under_curve",
@@ -109,6 +119,7 @@ __all__ = [
     "judgement",
     "keyword_count",
     "keywords",
+    "labelled",
     "learned_reward",
     "length_near",
     "length_penalty",
@@ -121,9 +132,11 @@ __all__ = [
     "read_preferences",
     "read_statements",
     "rewards_of",
-    "rouge",
+    "rouge_1",
+    "rouge_l",
     "save_reward_model",
     "scores",
+    "self_bleu",
     "statement_rows",
     "statements_about",
     "swapped",

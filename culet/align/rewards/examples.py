@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from culet.align.rewards.answer import Answer
+from culet.align.rewards.preference import Preference, probabilities_of
 from culet.core.text import find_files, read_objects, text_field
 
 if TYPE_CHECKING:
@@ -72,6 +74,21 @@ def read_statements(paths: Iterable[str | Path]) -> Iterator[Statement]:
     for where, data in _objects(paths, "statement"):
         premise, hypothesis = (text_field(data, name, where) for name in ("premise", "hypothesis"))
         yield Statement(premise=premise, hypothesis=hypothesis, label=_label(data, where))
+
+
+def labelled(judge: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer]) -> list[Pair]:
+    """Pairs of answers with what a judge says of them: soft labels for a reward model, as in RLAIF (2309.00267).
+
+    Raises ValueError for two answers to different prompts, and as `probabilities_of` does.
+    """
+    labels = probabilities_of(judge, firsts, seconds).tolist()
+    for number, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+        if first.prompt != second.prompt:
+            raise ValueError(f"pair {number} answers two prompts; only answers to the same one can be compared")
+    return [
+        Pair(prompt=first.prompt, first=first.text, second=second.text, label=label)
+        for first, second, label in zip(firsts, seconds, labels, strict=True)
+    ]
 
 
 def encode_answer(tokenizer: "Tokenizer", prompt: str, answer: str) -> list[int]:

@@ -7,7 +7,6 @@ else wrote. None is enough alone: who says a single word makes little up.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 _FUNCTION_WORDS = (
     "a about after all am an and another any are around as at be been before behind being both but by can could did do "
@@ -18,13 +17,6 @@ _FUNCTION_WORDS = (
 )
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 _WORD = re.compile(r"[a-z0-9]+")
-
-
-class Rouge(NamedTuple):
-    """F-scores from 0 to 1."""
-
-    one: float  # of single words
-    longest: float  # of the longest common subsequence of words
 
 
 def words(text: str) -> list[str]:
@@ -61,23 +53,3 @@ def coverage(text: str, sources: Sequence[str]) -> float:
     counts = Counter(name for source in sources for name in {stem(word) for word in content_words(source)})
     shared = {name for name, count in counts.items() if count > 1}
     return len(shared & {stem(word) for word in words(text)}) / len(shared) if shared else 1.0
-
-
-def rouge(text: str, reference: str) -> Rouge:
-    """ROUGE-1 and ROUGE-L (Lin 2004), words as they are; 0 where either text has no words."""
-    said, wanted = words(text), words(reference)
-    common = (Counter(said) & Counter(wanted)).total()
-    return Rouge(_f_score(common, said, wanted), _f_score(_longest_common(said, wanted), said, wanted))
-
-
-def _f_score(common: int, said: Sequence[str], wanted: Sequence[str]) -> float:
-    return 2 * common / (len(said) + len(wanted)) if common else 0.0
-
-
-def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
-    row = [0] * (len(other) + 1)
-    for word in one:
-        before = 0
-        for place, found in enumerate(other, 1):
-            before, row[place] = row[place], before + 1 if word == found else max(row[place], row[place - 1])
-    return row[-1]

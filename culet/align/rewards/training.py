@@ -7,6 +7,7 @@ Axis letters: B examples in a batch, K texts in an example (two answers, or one 
 """
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,13 +82,16 @@ def train_reward_model(
             )
     only = eqx.tree_at(lambda tree: (tree.backbone, tree.head, tree.centre), model, (trainable, True, False))
     trained = train(
-        model, rows, recipe, loss=judgement(remat=recipe.remat, scan=recipe.scan), trainable=only, held_out=held_out,
+        model, rows, recipe, loss=_kept(remat=recipe.remat, scan=recipe.scan), trainable=only, held_out=held_out,
         measure=evaluate_judgement, folder=folder, name=name, progress=progress,
     )  # fmt: skip
     if model.meaning == "entailment":
         return trained
     with Console(stderr=True).status("putting the zero") if progress else contextlib.nullcontext():
         return _centred(trained, rows, recipe.batch_size)
+
+
+_kept = functools.cache(judgement)  # so that reward models of the same shapes share what is compiled
 
 
 def _centred(model: RewardModel, rows: Rows, batch_size: int) -> RewardModel:

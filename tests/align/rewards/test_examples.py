@@ -1,5 +1,6 @@
 """Judged examples from files to rows, and what is wrong with those that cannot be learned from."""
 
+import dataclasses
 import gzip
 import json
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 
 from culet.align.rewards import (
+    Answer,
     Pair,
     Statement,
+    labelled,
     preference_rows,
     read_preferences,
     read_statements,
@@ -53,6 +56,22 @@ def test_three_ways_to_write_a_pair(tmp_path):
     zipped = tmp_path / "pairs.jsonl.gz"
     zipped.write_bytes(gzip.compress(file.read_bytes()))
     assert list(read_preferences([zipped])) == list(read_preferences([file]))
+
+
+def test_a_judge_gives_soft_labels():
+    def judge(firsts, seconds):
+        one, other = (np.array([len(answer.text) for answer in side]) for side in (firsts, seconds))
+        return one / (one + other)
+
+    sides = ("a", "bbb"), ("ab", "b")
+    firsts, seconds = ([Answer(prompt="c", text=text, tokens=1) for text in side] for side in sides)
+    found = labelled(judge, firsts, seconds)
+    assert [dataclasses.replace(one, label=0.0) for one in found] == [pair("a", "ab", 0.0), pair("bbb", "b", 0.0)]
+    np.testing.assert_allclose([one.label for one in found], [1 / 3, 3 / 4], rtol=1e-6)
+    with pytest.raises(ValueError, match="1 first answers and 2 second ones"):
+        labelled(judge, firsts[:1], seconds)
+    with pytest.raises(ValueError, match="pair 1 answers two prompts"):
+        labelled(judge, firsts, [seconds[0], Answer(prompt="a", text="b", tokens=1)])
 
 
 def test_statements(tmp_path):

@@ -1,39 +1,7 @@
-"""Words in common, by hand and by counting every subsequence."""
+"""Words in common, by hand."""
 
-import itertools
-
-import numpy as np
-import pytest
-
-from culet.align.rewards import coverage, rouge, word_precision
+from culet.align.rewards import coverage, word_precision
 from culet.align.rewards.overlap import content_words, stem
-
-
-@pytest.mark.parametrize(
-    ("text", "reference", "one", "longest"),
-    [
-        ("the cat was found under the bed", "the cat was under the bed", 12 / 13, 12 / 13),
-        ("police killed the gunman", "the gunman killed police", 1.0, 0.5),
-        ("A dog, a dog!", "a dog", 4 / 6, 4 / 6),  # repeated words count as often as the reference has them
-        ("", "a dog", 0.0, 0.0),
-        ("cat", "", 0.0, 0.0),
-        ("cat", "dog", 0.0, 0.0),
-    ],
-)
-def test_rouge_by_hand(text, reference, one, longest):
-    assert rouge(text, reference) == pytest.approx((one, longest))
-
-
-def test_the_longest_common_subsequence_is_that_of_all_subsequences():
-    random = np.random.default_rng(0)
-    for _ in range(40):
-        said, wanted = (random.choice(list("abc"), random.integers(1, 7)).tolist() for _ in range(2))
-        all_of = [
-            {part for size in range(len(text) + 1) for part in itertools.combinations(text, size)}
-            for text in (said, wanted)
-        ]
-        longest = max(map(len, all_of[0] & all_of[1]))
-        assert rouge(" ".join(said), " ".join(wanted)).longest == pytest.approx(2 * longest / (len(said) + len(wanted)))
 
 
 def test_precision_is_the_share_of_content_words_that_a_source_has():

@@ -18,8 +18,10 @@ from culet.align.rewards import (
     statement_rows,
     train_reward_model,
 )
+from culet.align.rewards import training as training_module
 from culet.lm import Recipe
 from culet.nn import add_lora, lora_filter
+from culet.objectives import bradley_terry
 from tests.align.rewards.judges import judge
 from tests.lm.small import Letters
 
@@ -143,3 +145,18 @@ def test_rows_of_the_other_kind_are_refused():
 
 def test_the_accuracy_of_ties_alone_is_no_number():
     assert np.isnan(evaluate_judgement(judge(), {**soft(ROWS), "labels": np.full(6, 0.5, np.float32)}, 4)["accuracy"])
+
+
+def test_seeds_share_what_is_compiled(monkeypatch):
+    traced = []
+
+    def counted(*given):
+        traced.append(1)
+        return bradley_terry(*given)
+
+    monkeypatch.setattr(training_module, "bradley_terry", counted)
+    short = dataclasses.replace(RECIPE, steps=1)
+    first = quick(START, recipe=short)
+    once = len(traced)
+    second = quick(START, recipe=dataclasses.replace(short, seed=1))
+    assert 0 < once == len(traced) and not jnp.array_equal(first.head, second.head)

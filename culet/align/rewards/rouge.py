@@ -4,9 +4,10 @@ Words are runs of letters and digits in lower case, as they stand: nothing is st
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+
+from culet.align.rewards.overlap import words
 
 ORDERS = 4  # Self-BLEU is of single words up to four in a row
 
@@ -27,22 +28,22 @@ def rouge_l(text: str, references: Sequence[str]) -> float:
 def _best(text: str, references: Sequence[str], overlap: Callable[[list[str], list[str]], int]) -> float:
     if not references:
         raise ValueError("a text is to be compared with references, and there are none")
-    words = _words(text)
+    said = words(text)
     scores = []
-    for other in map(_words, references):
-        # The harmonic mean of overlap / len(words) and overlap / len(other).
-        scores.append(2 * overlap(words, other) / max(len(words) + len(other), 1))
+    for other in map(words, references):
+        # The harmonic mean of overlap / len(said) and overlap / len(other).
+        scores.append(2 * overlap(said, other) / max(len(said) + len(other), 1))
     return max(scores)
 
 
-def _shared(words: list[str], other: list[str]) -> int:
-    return (Counter(words) & Counter(other)).total()
+def _shared(said: list[str], other: list[str]) -> int:
+    return (Counter(said) & Counter(other)).total()
 
 
-def _in_order(words: list[str], other: list[str]) -> int:
+def _in_order(said: list[str], other: list[str]) -> int:
     """The length of the longest common subsequence, row by row of the usual table."""
     row = [0] * (len(other) + 1)
-    for word in words:
+    for word in said:
         above = row
         row = [0]
         for place, another in enumerate(other):
@@ -59,7 +60,7 @@ def self_bleu(texts: Sequence[str]) -> float:
     """
     if len(texts) < 2:
         raise ValueError("a text is to be compared with the others, and there are none")
-    counted = [_grams(_words(text)) for text in texts]
+    counted = [_grams(words(text)) for text in texts]
     scores = [_bleu(each, counted[:number] + counted[number + 1 :]) for number, each in enumerate(counted)]
     return sum(scores) / len(scores)
 
@@ -86,7 +87,3 @@ def _grams(words: list[str]) -> list[Counter]:
     """How often each run of one, two, three and four words stands in a text."""
     orders = range(1, ORDERS + 1)
     return [Counter(zip(*(words[first:] for first in range(order)), strict=False)) for order in orders]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", text.lower())

@@ -1,10 +1,12 @@
-"""ROUGE and Self-BLEU against scores counted by hand."""
+"""ROUGE and Self-BLEU against scores counted by hand and by counting every subsequence."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 
-from culet.papers.rouge import rouge_1, rouge_l, self_bleu
+from culet.align.rewards.rouge import rouge_1, rouge_l, self_bleu
 
 TEXT = "police killed the gunman"  # the example of Lin 2004, section 3.1
 
@@ -58,3 +60,15 @@ def test_self_bleu_takes_matches_from_every_reference():
     # a b: a from the first, b from the third; pairs 0 of 1.
     others = (2 / 2 * (0 + 1) / (1 + 1)) ** (1 / 2)
     assert self_bleu(["a a", "a b", "b a"]) == pytest.approx((first + 2 * others) / 3)
+
+
+def test_the_longest_common_subsequence_is_that_of_all_subsequences():
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        said, wanted = (random.choice(list("abc"), random.integers(1, 7)).tolist() for _ in range(2))
+        all_of = [
+            {part for size in range(len(text) + 1) for part in itertools.combinations(text, size)}
+            for text in (said, wanted)
+        ]
+        longest = max(map(len, all_of[0] & all_of[1]))
+        assert rouge_l(" ".join(said), [" ".join(wanted)]) == pytest.approx(2 * longest / (len(said) + len(wanted)))
