@@ -168,24 +168,19 @@ def _tell(result: dict[str, Any]) -> None:
     """Tables of arms and claims, and the verdict in words."""
     from rich.console import Console
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
+    from culet.cli.arms import arms_tables
     from culet.papers.results import number, spread
 
     console = Console()
-    heads = [f"{one['name'].replace('_', ' ')}, {one['unit']} ({one['better']} is better)" for one in result["metrics"]]
-    arms = Table("arm", *heads, f"budget, {result['budget_unit']}", box=None, padding=(0, 2, 0, 0))
-    for name, arm in result["arms"].items():
-        found = arm["metrics"]
-        cells = [spread(found[one["name"]]) if one["name"] in found else "" for one in result["metrics"]]
-        spent = number(arm["budget"][0]) if arm["budget"] else ""
-        label = escape(name) + " (broken)" * arm["broken"]
-        arms.add_row(label, *cells, spent + " (not compared)" * (not arm["equal_budget"]))
     claims = Table("claim", "margin", "at least", "verdict", box=None, padding=(0, 2, 0, 0))
     for claim in result["claims"]:
         verdict = f"[{COLOURS[claim['verdict']]}]{claim['verdict']}[/]"
         claims.add_row(escape(claim["text"]), spread(claim), number(claim["at_least"]), verdict)
-    console.print(f"[bold]{escape(result['question'])}[/]", arms, claims, _words(result), sep="\n\n")
+    console.print(f"[bold]{escape(result['question'])}[/]")
+    console.print(*arms_tables(result, console.width), Padding(claims, (1, 0)), _words(result), sep="\n")
 
 
 def _words(result: dict[str, Any]) -> str:

@@ -171,7 +171,7 @@ _DIFFERENT = (
     "times as long. A pilot on seed 100 and the validation pictures chose by the mean of early stopped ROUGE-1 over "
     "shares. Likelihood had 0.422, 0.425 and 0.416 with the rates 1e-3, 2e-3 and 4e-3; with weight decay and smoothing "
     "of 0.1 each 0.426, 0.426 and 0.415 there, and at 2e-3 0.424 with 1 and 0.1, 0.429 with 1 and 0.2, 0.431 with 3 "
-    "and 0.2 and WD10 with 10 and 0.2; IQLearn with the strengths 0.01, 0.03 and 0.1 0.423, 0.423 and 0.413 at 1e-3, "
+    "and 0.2 and 0.409 with 10 and 0.2; IQLearn with the strengths 0.01, 0.03 and 0.1 0.423, 0.423 and 0.413 at 1e-3, "
     "and the former two 0.421 and 0.420 at 2e-3; online IQLearn with 0.03 0.424 and 0.421; GAIL 0.422 at 1e-3, "
     "where nothing else was tried. A larger rate falls deeper from the best point, so likelihood is run at IQLearn's "
     "rate too; IQLearn was not tried with weight decay or smoothing, with which the paper has no arm."
