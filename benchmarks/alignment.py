@@ -3,7 +3,7 @@
 The caption model of the post-training experiments, 0.16M parameters in float32, learns by RLOO and by online DPO from
 the learned reward, and by on-policy distillation (reverse KL) from a teacher. Both sides begin with the same weights
 and take the same prompts, completions per step, optimiser, schedule and clipping. Speed is completion tokens per
-second of a short run, by turns, compilation apart (bar 2.0). The curves are those of whole runs, measured by us alike.
+second of a short run, by turns, compilation apart (bar 2.0). What the two sides learn: `benchmarks.alignment_curves`.
 
 Where the two differ in mathematics:
 
@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import arguments, by_turns, ratio, report, seconds
-from culet.align.front import Front
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil, Preferences, Reinforce
 from culet.align.prompts import PromptSet
-from culet.lm import Decoder, load_model, save
+from culet.lm import Decoder, save
 from culet.papers.aligning import NEW_TOKENS, prompts, supervised, tokenizer, yardstick
 from culet.papers.captions import reward
 
 PROMPTS, EACH, TOKENS = 32, 2, NEW_TOKENS["laptop"]  # per step, completions of each, and the longest of those
-STEPS, POINTS, SHORT = 100, 5, 10  # of a whole run, points of its curve, and steps of a turn when timing
+STEPS = 10  # of a turn
 RATES = {"RLOO": 1e-3, "online DPO": 6.5e-4, "distillation": 1e-3}
 BETA = {"RLOO": 1.0, "online DPO": 0.1}
 BAR = 2.0
@@ -58,7 +57,7 @@ def beginner(name: str, seed: int) -> Decoder:
     return config.init(jax.random.key(seed))
 
 
-def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None) -> None:
+def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None, every: int = 1) -> None:
     """One run of `culet.align.align`."""
     methods = {
         "RLOO": Reinforce(samples=EACH, beta=BETA["RLOO"]),
@@ -68,7 +67,7 @@ def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None) -> 
     taught = lessons(name, seed)
     recipe = AlignRecipe(
         steps=steps, batch_size=len(taught[0]), new_tokens=TOKENS, learning_rate=RATES[name], seed=seed,
-        evaluate_every=STEPS // POINTS,
+        evaluate_every=every,
     )  # fmt: skip
     teachers = (supervised("laptop", seed),) if name == "distillation" else ()
     judged = None if teachers else reward("laptop")
@@ -78,7 +77,7 @@ def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None) -> 
     )  # fmt: skip
 
 
-def trainer(name: str, seed: int, steps: int, evaluate: Evaluate | None = None) -> Any:
+def trainer(name: str, seed: int, steps: int) -> Any:
     """TRL's trainer for the same run, from a folder that we saved."""
     from datasets import Dataset
     from transformers import AutoTokenizer
@@ -99,10 +98,7 @@ def trainer(name: str, seed: int, steps: int, evaluate: Evaluate | None = None) 
         reading = AutoTokenizer.from_pretrained(f"{folder}/policy", padding_side="left")
         if any(reading(row.text)["input_ids"] != list(row.tokens) for row in rows[:100]):
             raise ValueError("the two sides read prompts as different tokens")
-        made = _TRAINERS[name](Path(folder), reading, texts, common)
-    if evaluate is not None:
-        made.add_callback(_watching(evaluate))
-    return made
+        return _TRAINERS[name](Path(folder), reading, texts, common)
 
 
 def _loaded(folder: str | Path) -> Any:
@@ -150,73 +146,29 @@ def _distillation(folder: Path, reading: Any, rows: Any, common: dict[str, Any])
 _TRAINERS = {"RLOO": _rloo, "online DPO": _online_dpo, "distillation": _distillation}
 
 
-def _watching(evaluate: Evaluate) -> Any:
-    """Measures TRL's policy where ours is measured, by the same code."""
-    from transformers import TrainerCallback
-
-    class Watching(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-            if state.global_step % (STEPS // POINTS) == 0:
-                with tempfile.TemporaryDirectory() as folder:
-                    model.save_pretrained(folder)
-                    evaluate(load_model(folder), state.global_step)
-
-    return Watching()
-
-
-def curves(name: str, seed: int) -> dict[str, list[dict[str, float]]]:
-    """Points of whole runs of both sides, on prompts that neither learned from."""
-    found: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
-    if name == "distillation":
-        held_out = prompts("laptop", "judging", count=192)
-        measure: Evaluate = Front(supervised("laptop", seed), held_out, TOKENS, reward=reward("laptop"), seed=seed)
-    else:
-        measure = yardstick("laptop", seed, "judging")
-
-    def keep(side: str) -> Evaluate:
-        def evaluate(policy: Decoder, step: int) -> Mapping[str, float]:
-            found[side].append({"step": step, **measure(policy, step)})
-            return found[side][-1]
-
-        return evaluate
-
-    ours(name, seed, STEPS, keep("ours"))
-    trainer(name, seed, STEPS, keep("theirs")).train()
-    return found
-
-
 def speeds(name: str, repeats: int) -> dict[str, float]:
-    """Completion tokens per second of both sides in runs of `SHORT` steps, and how many times faster ours is."""
+    """Completion tokens per second of both sides in runs of `STEPS` steps, and how many times faster ours is."""
 
     def mine() -> Mapping[str, float]:
-        return {"run": seconds(lambda: ours(name, 0, SHORT))}
+        return {"run": seconds(lambda: ours(name, 0, STEPS))}
 
     def yours() -> Mapping[str, float]:
-        made = trainer(name, 0, SHORT)
+        made = trainer(name, 0, STEPS)
         return {"run": seconds(made.train)}
 
     found, first = by_turns({"ours": mine, "theirs": yours}, repeats)
     length = yardstick("laptop", 0, "judging").start["length"]  # such short runs hardly change it
-    tokens = SHORT * PROMPTS * EACH * length
+    tokens = STEPS * PROMPTS * EACH * length
     each = {side: tokens / float(np.median(found[f"{side} run"])) for side in ("ours", "theirs")}
     return {**each, "ratio": ratio(found, "run"), "bar": BAR, "first_seconds": first["ours"]}
 
 
 def main() -> None:
-    """One table: speeds, and where the curves end, the mean over seeds."""
+    """One table."""
     chosen = arguments(__doc__)
-    rows: list[list[Any]] = []
-    result: dict[str, Any] = {}
-    for name in ("RLOO", "online DPO", "distillation"):
-        speed = speeds(name, chosen.repeats)
-        runs = [curves(name, seed) for seed in range(1 if chosen.quick else 3)]
-        result[name] = speed | {"curves": runs}
-        for side in ("ours", "theirs"):
-            ends = [float(np.mean([run[side][-1][key] for run in runs])) for key in ("kl", "win_rate", "length")]
-            rows.append([name, side, speed[side], speed["ratio"] if side == "ours" else "", *ends])
-    report(
-        "alignment", ["method", "side", "tokens/s", f"ratio (bar {BAR:g})", "KL", "win-rate", "length"], rows, result
-    )
+    result = {name: speeds(name, chosen.repeats) for name in RATES}
+    rows = [[name, found["ours"], found["theirs"], found["ratio"]] for name, found in result.items()]
+    report("alignment", ["method", "tokens/s", "TRL's", f"ratio (bar {BAR:g})"], rows, result)
 
 
 if __name__ == "__main__":

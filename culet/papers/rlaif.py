@@ -59,19 +59,19 @@ def run(
 
 def _reward(name: str, scale: Scale, seed: int, mixed_up: bool) -> "Reward":
     """What a run learns from: the labeller's scores, or a reward model of somebody's preferences."""
-    from culet.align.rewards import labelled
+    from culet.align.rewards import labelled, standardised
     from culet.papers.labelling import averaged, in_order, pairs, people, scoring
 
     written = pairs(scale, seed)
     if name == DIRECT:
-        return in_deviations(scoring(scale), written[0])
+        return standardised(reward=scoring(scale), answers=written[0][:MEASURED])
     learned = labelled({RLHF: people, RLAIF: averaged, ONE_ORDER: in_order}[name](scale, seed), *written)
     if name == ONE_ORDER:
         learned = [dataclasses.replace(pair, label=float(pair.label > 0.5)) for pair in learned]
     if mixed_up:
         labels = np.random.default_rng(seed).permutation([pair.label for pair in learned]).tolist()
         learned = [dataclasses.replace(pair, label=label) for pair, label in zip(learned, labels, strict=True)]
-    return in_deviations(_reward_model(scale, seed, learned), written[0])
+    return standardised(reward=_reward_model(scale, seed, learned), answers=written[0][:MEASURED])
 
 
 def _reward_model(scale: Scale, seed: int, learned: "Sequence[Pair]") -> "Reward":
@@ -87,15 +87,6 @@ def _reward_model(scale: Scale, seed: int, learned: "Sequence[Pair]") -> "Reward
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
     trained = train_reward_model(model, preference_rows(learned, words, 64), recipe, progress=False)
     return learned_reward(trained, words, batch_size=AT_ONCE[scale])
-
-
-def in_deviations(reward: "Reward", answers: "Sequence[Answer]") -> "Reward":
-    """The reward in units of its standard deviation over these answers, found once, before a run.
-
-    Rewards of any scale then go with one strength of the penalty, and no batch changes it.
-    """
-    unit = max(float(np.std(reward(answers[:MEASURED]))), 1e-6)
-    return lambda given: reward(given) / np.float32(unit)
 
 
 def _at_the_end(end: "Decoder", judged: "Reward", scale: Scale, seed: int, use: "Use") -> dict[str, Any]:

@@ -57,8 +57,7 @@ def draw_labellers(axes: Any, findings: Findings, names: Sequence[str]) -> None:
     table.scale(1, 2.6)
     axes.axis("off")
     people = findings[names[0]]["people_agree"].mean()
-    title = f"Labellers, people (two of whom agree about {people:.3f}) and the order of two captions"
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(f"Labellers about pairs (two people agree in {people:.3f})", loc="left", fontsize=11)
 
 
 def _cell(values: np.ndarray) -> str:

@@ -17,13 +17,14 @@ from jaxtyping import Float
 
 from culet.align.front import REFERENCES, SAMPLES, Front, win_rates
 from culet.align.rewards.answer import Answer, Reward
+from culet.align.rewards.checks import standardised
 from culet.core.experiment import Scale
 from culet.lm import Decoder
 from culet.music import Tune, answered_tune, tune_reward, tune_tokenizer
 from culet.music.tune import key_of
 from culet.objectives import best_of_n_kl_bound
 from culet.papers.aligning import worth_of_best
-from culet.papers.tune_rewards import KNOWN, conformity, corrupted, reward_r, reward_u, samples, standardised, taste
+from culet.papers.tune_rewards import KNOWN, conformity, corrupted, reward_r, reward_u, samples, taste
 from culet.papers.tunes import NEW_TOKENS, SLOTS, Use, phrases, prompts, supervised
 
 BEST = 8
@@ -73,10 +74,10 @@ class Listener:
     def __init__(self, scale: Scale, seed: int):
         known = samples(scale, seed)[:KNOWN]
         quality = tune_reward(functools.partial(quality_unseen, scale), least=NO_TUNE)
-        conforms, good = standardised(tune_reward(conformity), known), standardised(quality, known)
+        conforms, good = (standardised(reward=part, answers=known) for part in (tune_reward(conformity), quality))
         self.parts: Mapping[str, Reward] = {
-            "heard_r": standardised(lambda answers: conforms(answers) + good(answers), known),
-            "heard_u": standardised(tune_reward(taste), known),
+            "heard_r": standardised(reward=lambda answers: conforms(answers) + good(answers), answers=known),
+            "heard_u": standardised(reward=tune_reward(taste), answers=known),
             "reward_r": reward_r(scale, seed), "reward_u": reward_u(scale, seed),
             "conformity": tune_reward(conformity), "quality": quality, "taste": tune_reward(taste),
         }  # fmt: skip

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from culet.align.judging import answers_of
+from culet.align.judging import completions
 from culet.align.rewards.answer import Answer, Reward
+from culet.align.rewards.checks import standardised
 from culet.align.rewards.examples import Pair, preference_rows
 from culet.align.rewards.learned import learned_reward
 from culet.align.rewards.preference import preferred_by
@@ -110,18 +111,9 @@ def _rest(phrase: Tune) -> str:
 def samples(scale: Scale, seed: int) -> Sequence[Answer]:
     """Two phrases of the supervised model for each of many prompts."""
     import jax
-    import jax.numpy as jnp
-
-    from culet.align.rollout import sample
-    from culet.lm.sampling import Sampling
 
     asked = prompts(scale, "training", batch_size=RATED[scale], seed=seed)
-    numbers, words = asked[0], asked.tokenizer
-    rollout = sample(
-        supervised(scale, seed), asked.repeated(numbers, 2), Sampling(1.0, vocabulary=words.vocabulary),
-        jnp.asarray(words.stop_ids, jnp.int32), NEW_TOKENS[scale], jax.random.key(seed),
-    )  # fmt: skip
-    return answers_of(rollout, [asked.rows[number] for number in np.repeat(numbers, 2).tolist()], words)
+    return completions(supervised(scale, seed), asked, asked[0], 2, NEW_TOKENS[scale], jax.random.key(seed))
 
 
 @functools.cache
@@ -194,18 +186,13 @@ def _recipe(scale: Scale, seed: int) -> "Recipe":
 def reward_r(scale: Scale, seed: int) -> Reward:
     """Conformity and quality, each with the standard deviation 1 over what the supervised model writes."""
     both = (tune_reward(conformity), _by(quality_model(scale, seed)))
-    parts = [standardised(part, samples(scale, seed)[:KNOWN]) for part in both]
+    parts = [standardised(reward=part, answers=samples(scale, seed)[:KNOWN]) for part in both]
     return lambda answers: parts[0](answers) + parts[1](answers)
 
 
 @functools.cache
 def reward_u(scale: Scale, seed: int, guessed: bool = False) -> Reward:
     """What the raters are held to like, with the standard deviation 1 over what the supervised model writes."""
-    return standardised(_by(preference_model(scale, seed, guessed)), samples(scale, seed)[:KNOWN])
-
-
-def standardised(reward: Reward, answers: Sequence[Answer]) -> Reward:
-    """The reward with mean 0 and standard deviation 1 over these answers."""
-    found = np.asarray(reward(answers), np.float64)
-    mean, deviation = found.mean(), max(found.std(), 1e-6)
-    return lambda answers: (np.asarray(reward(answers), np.float64) - mean) / deviation
+    return standardised(
+        reward=_by(preference_model(scale, seed, guessed)), answers=samples(scale, seed)[:KNOWN]
+    )  # fmt: skip

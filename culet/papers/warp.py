@@ -30,6 +30,7 @@ POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a front, after its
 EVERY: Mapping[Scale, int] = {"smoke": 4, "laptop": 16}  # steps between points of the one run
 BETA, ANCHOR_RATE = 3.0, 0.05
 RATE = 1e-3  # of all arms; see `different`
+SHOWN = 2.0  # times WARP's divergence, in the figure
 MEASURED_ON: "Use" = "judging"
 
 
@@ -193,6 +194,7 @@ def _figure(findings: Findings) -> "Figure":
         ("R", "reward_win_rate", "Win-rate by the reward that was learned from"),
     ):
         draw_fronts(panels[panel], findings, [WARP, FIRST, SINGLE, TOWARDS], measure)
+        panels[panel].set_xlim(-0.05, SHOWN * findings[WARP]["kl"].max())  # the one run goes much farther
         panels[panel].set_title(title, loc="left", fontsize=11)
     panels["W"].legend(frameon=False, fontsize=8)
     found = findings[WARP]

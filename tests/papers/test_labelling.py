@@ -10,7 +10,7 @@ from culet.lm import train_tokenizer
 from culet.papers import labelling
 from culet.papers.captions import reward
 from culet.papers.labelling import HOW, WHICH, heard, learned_tokens, remarks
-from culet.papers.rlaif import DIRECT, RLAIF, accuracy, in_deviations, preferred
+from culet.papers.rlaif import DIRECT, RLAIF, accuracy, preferred
 
 GOOD, BAD = "runs in the grass", "works in the street"
 
@@ -81,15 +81,6 @@ def test_a_labeller_is_examined_in_one_order_and_in_both(monkeypatch):
     }  # fmt: skip
     assert found.keys() == wanted.keys()
     np.testing.assert_allclose([found[name] for name in wanted], list(wanted.values()), rtol=1e-6)
-
-
-def test_a_reward_in_deviations_has_one_unit_for_all_batches():
-    def long(answers):
-        return np.array([100.0 * len(answer.text) for answer in answers], np.float32)
-
-    judged = in_deviations(long, _answers("a", "aaa", "a", "aaa"))  # whose deviation is 100
-    np.testing.assert_allclose(judged(_answers("aa", "aaaa")), [2, 4])
-    np.testing.assert_allclose(judged(_answers("aa")), [2])
 
 
 def test_accuracy_counts_pairs_in_the_right_order_and_ties_half():

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from culet.align.rewards import Answer
 from culet.music import in_metre, read_tune, transposed, tune_text
-from culet.papers.tune_rewards import conformity, corrupted, in_c, standardised, taste
+from culet.papers.tune_rewards import conformity, corrupted, in_c, taste
 from culet.papers.tunes import OPENING, opening, phrases
 
 HEAD = "K:G M:4/4"
@@ -49,9 +48,3 @@ def test_in_c_moves_notes_as_transposition_does():
         moved = {"C": 0, "G": 5, "D": -2}[phrase.key]
         assert "".join(in_c(prompt, rest)) == tune_text(transposed(phrase, moved))
     assert in_c("K:Em M:6/8 B4:2", " E5:4 z:2 | K:G") == ("K:Am M:6/8 E5:2", " A5:4 z:2 | K:G")
-
-
-def test_standardised_rewards_have_mean_0_and_deviation_1_over_what_they_were_given():
-    short, long, longer = (Answer(prompt="", text="", tokens=tokens) for tokens in (1, 3, 4))
-    reward = standardised(lambda answers: np.array([float(answer.tokens) for answer in answers]), [short, long])
-    assert reward([short, long, longer]).tolist() == [-1.0, 1.0, 2.0]

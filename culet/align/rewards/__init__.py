@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         length_near,
         length_penalty,
         matches,
+        standardised,
     )
     from culet.align.rewards.endpoint import Endpoint, EndpointError
     from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
@@ -58,6 +59,7 @@ _HOME = {
         "length_near",
         "length_penalty",
         "matches",
+        "standardised",
     ),
     "endpoint": ("Endpoint", "EndpointError"),
     "endpoint_judge": ("EndpointJudge", "EndpointScore"),
@@ -137,6 +139,7 @@ __all__ = [
     "save_reward_model",
     "scores",
     "self_bleu",
+    "standardised",
     "statement_rows",
     "statements_about",
     "swapped",

@@ -138,6 +138,19 @@ def combined(*, rewards: Mapping[str, Reward], weights: Mapping[str, float]) -> 
     return total
 
 
+def standardised(*, reward: Reward, answers: Sequence[Answer]) -> Reward:
+    """The reward with mean 0 and standard deviation 1 over these answers, which are judged once, now.
+
+    Rewards of any scale then go with one strength of a penalty, or into one sum. Raises as `rewards_of` does, and
+    ValueError where all answers get the same.
+    """
+    found = rewards_of(reward, answers).astype(np.float64)
+    mean, deviation = found.mean(), found.std()
+    if not deviation > 0:
+        raise ValueError(f"the reward gives all {len(answers)} answers the same, {mean:g}, and so has no deviation")
+    return lambda answers: (np.asarray(reward(answers), np.float64) - mean) / deviation
+
+
 def _each(of_one: Callable[[Answer], float]) -> Reward:
     def reward(answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         return np.array([of_one(answer) for answer in answers], np.float64)

@@ -12,6 +12,7 @@ from culet.align.rewards import (
     length_penalty,
     matches,
     rewards_of,
+    standardised,
 )
 
 
@@ -132,3 +133,16 @@ def test_weighted_sums_with_a_length_penalty():
     broken = combined(rewards={"broken": lambda answers: np.array([np.nan])}, weights={"broken": 1.0})
     with pytest.raises(ArithmeticError, match="broken is nan for the answer 'a'"):
         values(broken, "a")
+
+
+def test_standardised_rewards_have_mean_0_and_deviation_1_over_what_they_were_given():
+    short, long, longer = (Answer(prompt="", text="", tokens=tokens) for tokens in (1, 3, 4))
+
+    def length(answers):
+        return np.array([float(answer.tokens) for answer in answers])
+
+    reward = standardised(reward=length, answers=[short, long])
+    assert reward([short, long, longer]).tolist() == [-1, 1, 2]
+    assert reward([longer]).tolist() == [2]
+    with pytest.raises(ValueError, match="gives all 2 answers the same, 3"):
+        standardised(reward=length, answers=[long, long])
