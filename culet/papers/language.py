@@ -167,11 +167,16 @@ def _write(model: Decoder, states: Any, at: Int[Array, ""]) -> Int[Array, ""]:
 
 
 def place_figure(findings: Findings, title: str, beyond: bool = False) -> "Figure":
-    """The curves of `curve`, a thin line for each seed; `beyond` marks the training length of `beyond_training`."""
+    """A figure with `draw_places` alone."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
-    axes: Any = figure.add_subplot()
+    draw_places(figure.add_subplot(), findings, title, beyond)
+    return figure
+
+
+def draw_places(axes: Any, findings: Findings, title: str, beyond: bool = False) -> None:
+    """The curves of `curve`, a thin line for each seed; `beyond` marks the training length of `beyond_training`."""
     for (name, found), colour in zip(findings.items(), COLOURS, strict=False):
         axes.plot(found["places"][0], found["loss_by_place"].T, color=colour, alpha=0.35, linewidth=1)
         axes.plot(found["places"][0], found["loss_by_place"].mean(axis=0), color=colour, label=name)
@@ -188,7 +193,6 @@ def place_figure(findings: Findings, title: str, beyond: bool = False) -> "Figur
     axes.set_title(title, loc="left", fontsize=12)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    return figure
 
 
 def parameters(model: Decoder) -> int:

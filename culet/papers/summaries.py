@@ -157,19 +157,19 @@ def _compared(answer: Answer) -> tuple[float, ...]:
 
 
 class Measure:
-    """Measures policies of one seed on held-out sources."""
+    """Measures policies of one seed on held-out sources, and how far they are from the model that they `start` as."""
 
-    def __init__(self, scale: Scale, seed: int, use: Use):
+    def __init__(self, scale: Scale, seed: int, use: Use, start: Decoder):
         self.scale: Scale = scale
         self.reward = reward(scale)
-        self.start, self.prompts = supervised(scale, seed), prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
+        self.start, self.prompts = start, prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
         self.key = jax.random.key(seed)
         self.of_start = self(self.start)
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
         """`MEASURES` of samples, and with "greedy_" before the name of the likeliest summaries, word by word; and `kl`.
 
-        The latter is that of whole summaries from the supervised model, in nats, exact over the vocabulary.
+        The latter is that of whole summaries from the start, in nats, exact over the vocabulary.
         """
         rollout, likeliest = self._written(policy, 1.0, 0), self._written(policy, 0.0, 0)
         greedy = measures(self.scale, self._answers(likeliest))
@@ -204,7 +204,7 @@ _divergence = eqx.filter_jit(held_to)
 @functools.cache
 def measure(scale: Scale, seed: int, use: Use) -> Measure:
     """One for all arms of a seed."""
-    return Measure(scale, seed, use)
+    return Measure(scale, seed, use, supervised(scale, seed))
 
 
 @functools.cache
