@@ -9,7 +9,8 @@ Where the two differ in mathematics:
 
 * RLOO: TRL's loss is the importance ratio, clipped to [0.8, 1.2], times the advantage, ours the log-probability times
   it; on the first pass over samples the gradients are the same. Both put KL (k1) into the reward.
-* Online DPO: TRL calls the first of two equal rewards the better one, ours learns nothing from a tie.
+* Online DPO: TRL calls the first of two equal rewards the better one, ours learns nothing from a tie. TRL's adds no
+  beginning token to a prompt that is no conversation; here the prompt's text has it.
 * Distillation: both are the mean over completion tokens of the exact divergence. TRL's `beta` 1 is the reverse KL.
 * TRL draws with torch's generator, so that no two runs see the same completions.
 """

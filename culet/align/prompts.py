@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -113,9 +113,8 @@ class PromptSet:
             )
         numbers = np.asarray(numbers)
         tokens, mask = (part[numbers, :times].reshape(-1, part.shape[-1]) for part in (self.tokens, self.mask))
-        silent = jnp.zeros(mask.shape, jnp.float32)
-        finished = jnp.ones(len(mask), bool)
-        return Rollout(self.repeated(numbers, times), jnp.asarray(tokens), jnp.asarray(mask), finished, silent, silent)
+        silent, finished = np.zeros(mask.shape, np.float32), np.ones(len(mask), bool)
+        return Rollout(self.repeated(numbers, times), *jax.device_put((tokens, mask, finished, silent, silent)))
 
 
 def _lesson(columns: Mapping[str, Any], number: int) -> int:

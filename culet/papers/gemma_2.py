@@ -49,19 +49,21 @@ def _config(scale: Scale, width: int, layers: int) -> "DecoderConfig":
 
 
 def _student(scale: Scale, seed: int) -> "Decoder":
+    import equinox as eqx
     import jax
 
-    return _config(scale, 64, 4).init(jax.random.key(seed))
+    return eqx.filter_jit(_config(scale, 64, 4).init)(jax.random.key(seed))
 
 
 @functools.cache
 def _teacher(scale: Scale, trained: bool = True) -> "Decoder":
     """One teacher for all seeds, trained on the text that the students read, for twice as many steps."""
+    import equinox as eqx
     import jax
 
     from culet.papers.language import learn, stream_rows, streams
 
-    model, course = _config(scale, 128, 4).init(jax.random.key(1000)), _course(scale)
+    model, course = eqx.filter_jit(_config(scale, 128, 4).init)(jax.random.key(1000)), _course(scale)
     if scale == "laptop":
         course = dataclasses.replace(course, steps=2 * course.steps)
     return learn(model, stream_rows(streams(scale)[0], course.length), course, 1000) if trained else model

@@ -52,7 +52,7 @@ def student(scale: Scale, seed: int) -> Decoder:
     words = summaries.tokenizer(scale)
     layers, width = (1, 16) if scale == "smoke" else (2, 32)
     config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
-    begun = config.init(jax.random.key(seed))
+    begun = eqx.filter_jit(config.init)(jax.random.key(seed))
     if scale == "smoke":
         return begun
     texts = [row.text + str(row.completions[0]) for row in summaries.lessons(scale, "training")]

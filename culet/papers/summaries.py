@@ -137,7 +137,8 @@ def supervised(scale: Scale, seed: int) -> Decoder:
     config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
     texts = [row.text + str(row.completions[0]) for row in lessons(scale, "training")]
     recipe = Recipe(steps=steps, batch_size=4 if scale == "smoke" else 16, learning_rate=8e-3, seed=seed)
-    return train(config.init(jax.random.key(seed)), text_rows(texts, words, length), recipe, progress=False)
+    start = eqx.filter_jit(config.init)(jax.random.key(seed))
+    return train(start, text_rows(texts, words, length), recipe, progress=False)
 
 
 def measures(scale: Scale, answers: Sequence[Answer]) -> dict[str, float]:
