@@ -31,7 +31,7 @@ from culet.papers.aligning import NEW_TOKENS, prompts, supervised, tokenizer, ya
 from culet.papers.captions import reward
 
 PROMPTS, EACH, TOKENS = 32, 2, NEW_TOKENS["laptop"]  # per step, completions of each, and the longest of those
-STEPS = 10  # of a turn
+STEPS = 30  # of a turn
 RATES = {"RLOO": 1e-3, "online DPO": 6.5e-4, "distillation": 1e-3}
 BETA = {"RLOO": 1.0, "online DPO": 0.1}
 BAR = 2.0
@@ -58,8 +58,10 @@ def beginner(name: str, seed: int) -> Decoder:
     return config.init(jax.random.key(seed))
 
 
-def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None, every: int = 1) -> None:
-    """One run of `culet.align.align`."""
+def ours(
+    name: str, seed: int, steps: int, evaluate: Evaluate | None = None, every: int = 1
+) -> Callable[[], object]:  # fmt: skip
+    """One run of `culet.align.align`, all but begun."""
     methods = {
         "RLOO": Reinforce(samples=EACH, beta=BETA["RLOO"]),
         "online DPO": Preferences(form="dpo", beta=BETA["online DPO"], online=True),
@@ -72,14 +74,14 @@ def ours(name: str, seed: int, steps: int, evaluate: Evaluate | None = None, eve
     )  # fmt: skip
     teachers = (supervised("laptop", seed),) if name == "distillation" else ()
     judged = None if teachers else reward("laptop")
-    align(
-        beginner(name, seed), methods[name], taught, recipe, reward=judged, teachers=teachers, evaluate=evaluate,
-        progress=False,
-    )  # fmt: skip
+    policy = beginner(name, seed)
+    return lambda: align(
+        policy, methods[name], taught, recipe, reward=judged, teachers=teachers, evaluate=evaluate, progress=False
+    )
 
 
 def trainer(name: str, seed: int, steps: int) -> Any:
-    """TRL's trainer for the same run, from a folder that we saved."""
+    """TRL's trainer for the same run, from a folder that we saved, all but begun."""
     from datasets import Dataset
     from transformers import AutoTokenizer
 
@@ -152,7 +154,7 @@ def speeds(name: str, repeats: int) -> dict[str, float]:
     """Completion tokens per second of both sides in runs of `STEPS` steps, and how many times faster ours is."""
 
     def mine() -> Mapping[str, float]:
-        return {"run": seconds(lambda: ours(name, 0, STEPS))}
+        return {"run": seconds(ours(name, 0, STEPS))}
 
     def yours() -> Mapping[str, float]:
         made = trainer(name, 0, STEPS)

@@ -47,7 +47,7 @@ def curves(name: str, seed: int) -> Mapping[str, Points]:
 
         return evaluate
 
-    ours(name, seed, STEPS, keep("ours"), EVERY)
+    ours(name, seed, STEPS, keep("ours"), EVERY)()
     made = trainer(name, seed, STEPS)
     made.add_callback(_watching(keep("theirs")))
     made.train()
