@@ -161,7 +161,8 @@ def speeds(name: str, repeats: int) -> dict[str, float]:
         return {"run": seconds(made.train)}
 
     found, first = by_turns({"ours": mine, "theirs": yours}, repeats)
-    length = yardstick("laptop", 0, "judging").start["length"]  # such short runs hardly change it
+    untaught = name == "distillation"  # which almost never ends a completion; the others hardly change in short runs
+    length = TOKENS if untaught else yardstick("laptop", 0, "judging").start["length"]
     tokens = STEPS * PROMPTS * EACH * length
     each = {side: tokens / float(np.median(found[f"{side} run"])) for side in ("ours", "theirs")}
     return {**each, "ratio": ratio(found, "run"), "bar": BAR, "first_seconds": first["ours"]}
