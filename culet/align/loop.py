@@ -28,6 +28,7 @@ from culet.core.settings import Setting
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
+RATE_BY_WIDTH = 0.064  # Adam's best rate falls as a model gets wider (Yang and others 2022, 2203.03466)
 WRITERS: tuple[Writer, ...] = ("policy", "anchor", "teacher", "data")
 
 
@@ -41,7 +42,10 @@ class AlignRecipe(Anchor):
     temperature: Annotated[float, Setting("Of the completions learned from.", min=0.01)] = 1.0
     top_k: Annotated[int | None, Setting("Draw from this many likeliest tokens only.", min=1)] = None
     top_p: Annotated[float | None, Setting("Draw from the likeliest tokens with this mass.", min=0.01, max=1)] = None
-    learning_rate: Annotated[float, Setting("Its peak, after the warm-up; a cosine follows.", min=0)] = 1e-4
+    learning_rate: Annotated[
+        float | None,
+        Setting(f"Its peak, after the warm-up; a cosine follows. Default: {RATE_BY_WIDTH} / the model's width.", min=0),
+    ] = None
     warmup: Annotated[float, Setting("Share of the steps for the warm-up.", min=0, max=0.9)] = 0.1
     weight_decay: Annotated[float, Setting("AdamW's, on matrices.", min=0)] = 0.0
     clip: Annotated[float, Setting("Bound on the gradient's norm.", min=0)] = 1.0
@@ -84,6 +88,8 @@ def align(
     """
     if recipe.anchor_rate is None and not recipe.anchor_every:
         recipe = dataclasses.replace(recipe, anchor_rate=method.anchor_rate)
+    if recipe.learning_rate is None:
+        recipe = dataclasses.replace(recipe, learning_rate=RATE_BY_WIDTH / policy.config.width)
     check_run(policy, method, prompts, recipe, reward=reward, compare=compare, teachers=len(teachers))
     writing = _Writing(method, prompts, recipe, reward, compare)
     state, frozen = _start(policy, method, recipe, teachers, trainable)
@@ -123,6 +129,7 @@ def check_run(
 
 
 def _optimizer(recipe: AlignRecipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    assert recipe.learning_rate is not None
     schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
     return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
 

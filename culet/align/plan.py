@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from culet.align import methods
 from culet.align.experience import Method
@@ -143,8 +143,8 @@ def _made(make: Callable[..., Any], given: Mapping[str, Any], what: str) -> Any:
     if odd := sorted(set(given) - set(allowed)):
         raise ValueError(f"[{what}] has no setting {odd[0]!r}; it takes {', '.join(allowed)}")
     hints = get_type_hints(make)
-    whole = {key: float(value) if type(value) is int and hints.get(key) is float else value
-             for key, value in given.items()}  # fmt: skip
+    real = {key for key, hint in hints.items() if float in (hint, *get_args(hint)) and int not in get_args(hint)}
+    whole = {key: float(value) if type(value) is int and key in real else value for key, value in given.items()}
     try:
         return make(**whole)
     except TypeError as problem:

@@ -42,7 +42,7 @@ def align(
     [dim]culet align --list[/]
     [dim]culet align plan.toml --set recipe.steps=400[/]
     [dim]culet align --model runs/quickstart/model --chat --prompts runs/quickstart/questions.jsonl --out runs/brief
-    --method j-bond --reward length-near --set reward.target=5 --same-judge[/]
+    --method reinforce --set method.samples=4 --reward length-near --set reward.target=5 --same-judge[/]
 
     A plan is the same as a file:
 
@@ -51,9 +51,9 @@ def align(
     out = "runs/brief"
     chat = true
     same_judge = true
-    method = { name = "j-bond", gamma = 1.0 }
+    method = { name = "reinforce", samples = 4 }
     reward = { name = "length-near", target = 5 }
-    recipe = { steps = 200, learning_rate = 3e-5 }[/]
+    recipe = { steps = 200 }[/]
 
     The folder holds front.png, drawn as it runs (reward and win-rate against exact KL, beside best-of-n), samples of a
     few prompts at each point, report.html, and the model.

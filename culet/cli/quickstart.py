@@ -34,6 +34,7 @@ def quickstart(
     console.print(f"[bold]culet chat {out / 'model'}[/]  talk to it")
     console.print(
         f"[bold]culet align --chat --model {out / 'model'} --prompts {out / 'questions.jsonl'} --out runs/brief "
-        "--method j-bond --reward length-near --set reward.target=5 --same-judge[/]  teach it to be brief"
+        "--method reinforce --set method.samples=4 --reward length-near --set reward.target=5 --same-judge[/]  "
+        "teach it to be brief"
     )
     console.print(f"[bold]culet generate {out / 'student'} 'Return the'[/]  continue a text")

@@ -102,6 +102,14 @@ def test_a_stopped_run_goes_on_bit_equal(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True))
 
 
+def test_the_learning_rate_is_by_default_lower_for_wider_models():
+    ends = [
+        align(policy(), JBond(), prompts(), recipe(learning_rate=rate), reward=many_a, progress=False)
+        for rate in (None, 0.064 / 16)
+    ]
+    assert moved(*ends) == 0
+
+
 def test_micro_batches_do_not_change_the_step():
     method = JBond()
     ends = [

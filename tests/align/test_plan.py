@@ -46,6 +46,12 @@ def test_a_file_is_read_and_flags_and_settings_go_over_it(file):
     assert (plan.align_recipe().steps, plan.column, plan.chat) == (9, "text", False)
 
 
+def test_whole_numbers_are_numbers(file):
+    recipe = read_plan(file, {}, ["recipe.learning_rate=1", "recipe.top_p=1", "recipe.top_k=5"]).align_recipe()
+    found = [(value, type(value)) for value in (recipe.learning_rate, recipe.top_p, recipe.top_k)]
+    assert found == [(1.0, float), (1.0, float), (5, int)]
+
+
 @pytest.mark.parametrize(
     ("given", "settings", "told"),
     [
