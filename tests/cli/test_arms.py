@@ -21,11 +21,15 @@ def _result(metrics: int) -> dict:
     }
 
 
+def _printed(tables: list, width: int) -> str:
+    written = io.StringIO()
+    Console(width=width, file=written).print(*tables, sep="\n")
+    return written.getvalue()
+
+
 @pytest.mark.parametrize(("metrics", "width"), [(1, 80), (18, 80), (18, 120), (5, 60)])
 def test_no_figure_is_broken(metrics, width):
-    console = Console(width=width, file=io.StringIO())
-    console.print(*arms_tables(_result(metrics), width), sep="\n")
-    text = console.file.getvalue()
+    text = _printed(arms_tables(_result(metrics), width), width)
     for n in range(metrics):
         assert f"{n + 0.123:.3g} [{n - 0.5:.3g}, {n + 0.5:.3g}]" in text
     assert "5,120 (not compared)" in text
@@ -33,10 +37,6 @@ def test_no_figure_is_broken(metrics, width):
 
 
 def test_tables_leave_out_arms_without_a_figure_in_them():
-    console = Console(width=60, file=io.StringIO())
     first, second, *_ = arms_tables(_result(18), 60)
-    console.print(first)
-    assert "theirs" in console.file.getvalue()
-    console = Console(width=60, file=io.StringIO())
-    console.print(second)
-    assert "theirs" not in console.file.getvalue()
+    assert "theirs" in _printed([first], 60)
+    assert "theirs" not in _printed([second], 60)
