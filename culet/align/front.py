@@ -11,20 +11,18 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Key
 
 from culet.align.experience import grouped, held_to
-from culet.align.judging import answers_of, judged
+from culet.align.judging import answers_of, judged, sampled
 from culet.align.prompts import PromptSet
 from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.preference import Preference, probabilities_of
-from culet.align.rollout import Rollout, sample
+from culet.align.rollout import Rollout
 from culet.core.files import atomic_write
 from culet.core.log import read_log
 from culet.lm import Decoder
-from culet.lm.sampling import Sampling
 from culet.objectives import best_of_n_kl_bound
 
 SAMPLES = 4  # completions of each held-out prompt at each point
@@ -50,7 +48,6 @@ class Front:
             raise ValueError("a front needs a reward or a judge that compares two answers")
         self.start, self.prompts, self.new_tokens, self.folder = start, prompts, new_tokens, folder
         self.reward, self.compare = reward, compare
-        self.sampling = Sampling(1.0, vocabulary=prompts.tokenizer.vocabulary)
         self.key = jax.random.key(seed)
         self.references = self._answers(self._written(start, REFERENCES, jax.random.fold_in(self.key, 0)), REFERENCES)
         self.reference_rewards = None if reward is None else judged(reward, self.references, REFERENCES)
@@ -95,9 +92,7 @@ class Front:
         return float(probabilities_of(self.compare, answers, against).mean())
 
     def _written(self, model: Decoder, times: int, key: Key[Any, ""]) -> Rollout:
-        prompts = self.prompts.repeated(np.arange(len(self.prompts.rows)), times)
-        stop_ids = jnp.asarray(self.prompts.tokenizer.stop_ids, jnp.int32)
-        return sample(model, prompts, self.sampling, stop_ids, self.new_tokens, key)
+        return sampled(model, self.prompts, np.arange(len(self.prompts.rows)), times, self.new_tokens, key)
 
     def _answers(self, rollout: Rollout, times: int) -> list[Answer]:
         rows = [row for row in self.prompts.rows for _ in range(times)]

@@ -37,12 +37,22 @@ def completions(
     key: Key[Array, ""], *, temperature: float = 1.0,
 ) -> list[Answer]:  # fmt: skip
     """What a policy writes to these prompts of a set, `times` answers to each, one after the other."""
+    rollout = sampled(policy, prompts, numbers, times, new_tokens, key, temperature=temperature)
+    return answers_of(
+        rollout, [prompts.rows[number] for number in np.repeat(numbers, times).tolist()], prompts.tokenizer
+    )
+
+
+def sampled(
+    policy: Decoder, prompts: PromptSet, numbers: Sequence[int] | np.ndarray, times: int, new_tokens: int,
+    key: Key[Array, ""], *, temperature: float = 1.0,
+) -> Rollout:  # fmt: skip
+    """The same as tokens, with their log-probabilities; the temperature 0 takes the likeliest token each time."""
     words = prompts.tokenizer
-    rollout = sample(
+    return sample(
         policy, prompts.repeated(numbers, times), Sampling(temperature, vocabulary=words.vocabulary),
         jnp.asarray(words.stop_ids, jnp.int32), new_tokens, key,
     )  # fmt: skip
-    return answers_of(rollout, [prompts.rows[number] for number in np.repeat(numbers, times).tolist()], words)
 
 
 def judged(reward: Reward, answers: Sequence[Answer], completions: int) -> Float[np.ndarray, "B K"]:

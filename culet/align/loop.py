@@ -13,7 +13,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Key, PyTree
 
 from culet.align.experience import Experience, Method, Writer, grouped
@@ -23,7 +22,7 @@ from culet.align.prompts import PromptSet
 from culet.align.rewards.answer import Reward
 from culet.align.rewards.preference import Preference
 from culet.align.rollout import Prompts, Rollout, check_sampler, sample
-from culet.core import adamw, fit, training_step, warmup_cosine
+from culet.core import fit, optimizer_of, training_step
 from culet.core.settings import Setting
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
@@ -128,12 +127,6 @@ def check_run(
         raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
 
 
-def _optimizer(recipe: AlignRecipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
-    assert recipe.learning_rate is not None
-    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
-    return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
-
-
 def _start(
     policy: Decoder, method: Method, recipe: AlignRecipe, teachers: tuple[Decoder, ...], trainable: PyTree
 ) -> tuple[AlignState, Models]:
@@ -142,13 +135,13 @@ def _start(
     told = Scorer.create(policy) if method.discriminator else None
     trained, frozen = halves(Models(policy, policy, critic, told, teachers), trainable)
     trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the policy again
-    return AlignState.create(trained, _optimizer(recipe)[1], jax.random.key(recipe.seed)), frozen
+    return AlignState.create(trained, optimizer_of(recipe)[1], jax.random.key(recipe.seed)), frozen
 
 
 @functools.lru_cache(maxsize=8)
 def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
     """`step(state, batch, frozen)` for `fit`: the method's updates on a batch, then the anchor's."""
-    schedule, optimizer = _optimizer(recipe)
+    schedule, optimizer = optimizer_of(recipe)
     learn = training_step(
         method.loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from culet.core.files import atomic_folder, atomic_write
     from culet.core.interrupt import Interrupted
     from culet.core.mesh import distributed, make_mesh, place, shard, shardings
-    from culet.core.optim import adamw, warmup_cosine
+    from culet.core.optim import adamw, optimizer_of, warmup_cosine
     from culet.core.plot import line_plot
     from culet.core.train_state import TrainState, training_step
     from culet.core.tree import named_leaves
@@ -26,7 +26,7 @@ _HOME = {
     "interrupt": ("Interrupted",),
     "files": ("atomic_folder", "atomic_write"),
     "mesh": ("distributed", "make_mesh", "place", "shard", "shardings"),
-    "optim": ("adamw", "warmup_cosine"),
+    "optim": ("adamw", "optimizer_of", "warmup_cosine"),
     "plot": ("line_plot",),
     "train_state": ("TrainState", "training_step"),
     "tree": ("named_leaves",),
@@ -47,6 +47,7 @@ __all__ = [
     "line_plot",
     "make_mesh",
     "named_leaves",
+    "optimizer_of",
     "pack",
     "place",
     "restore_checkpoint",

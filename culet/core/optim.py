@@ -1,6 +1,6 @@
 """The one optimiser of the house: AdamW with a warm-up and a cosine."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,31 @@ def adamw(
 ) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter, 2019, algorithm 2); leaves of one axis, norm scales and biases, do not decay."""
     return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=_matrices)
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """The numbers of a run that an optimiser needs: its recipe."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float | None: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def optimizer_of(recipe: Schedule) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    """The learning rate by step, whose warm-up is a share of the steps, and the AdamW that follows it.
+
+    Raises ValueError for a recipe without a learning rate.
+    """
+    if recipe.learning_rate is None:
+        raise ValueError("the recipe has no learning rate")
+    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
+    return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
 
 
 def _matrices(parameters: Any) -> Any:

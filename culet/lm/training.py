@@ -13,11 +13,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PyTree
 
-from culet.core import Batches, TrainState, adamw, fit, pack, shard, training_step, warmup_cosine
+from culet.core import Batches, TrainState, fit, optimizer_of, pack, shard, training_step
 from culet.lm.chat import encode_answers
 from culet.lm.decoder import Decoder
 from culet.lm.losses import next_token
@@ -87,7 +86,7 @@ def train(
     """
     trained, frozen = eqx.partition(model, trainable)
     trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the model again
-    state = TrainState.create(trained, _optimizer(recipe)[1], jax.random.key(recipe.seed))
+    state = TrainState.create(trained, optimizer_of(recipe)[1], jax.random.key(recipe.seed))
     if mesh is not None:
         state, frozen = shard(state, mesh, SHARDING), shard(frozen, mesh, SHARDING)
     loss = loss or _text(remat=recipe.remat, scan=recipe.scan)
@@ -104,15 +103,10 @@ def train(
 _text = functools.cache(next_token)  # the same function for the same settings, so that `_step` knows it again
 
 
-def _optimizer(recipe: Recipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
-    schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
-    return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
-
-
 @functools.lru_cache(maxsize=8)
 def _step(loss: Objective, recipe: Recipe) -> Callable[..., Any]:
     """The step of a run, of which there is one for all seeds: it is compiled once."""
-    schedule, optimizer = _optimizer(recipe)
+    schedule, optimizer = optimizer_of(recipe)
     return training_step(
         loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule,
         compute_dtype=None if recipe.compute_dtype is None else jnp.dtype(recipe.compute_dtype),

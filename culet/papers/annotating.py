@@ -8,17 +8,14 @@ import functools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from culet.align.judging import answers_of, compared
+from culet.align.judging import answers_of, compared, sampled
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
 from culet.align.rewards.preference import Preference, preferred_by
-from culet.align.rollout import sample
 from culet.core.experiment import Scale
-from culet.lm.sampling import Sampling
 from culet.papers.aligning import NEW_TOKENS, prompts, supervised
 from culet.papers.captions import reward
 
@@ -62,13 +59,10 @@ def pairs(scale: Scale, seed: int, steps: int, batch_size: int) -> PromptSet:
 
 
 def _labelled(scale: Scale, seed: int, asked: PromptSet, numbers: np.ndarray, step: int) -> list[PromptRow]:
-    words = asked.tokenizer
-    rollout = sample(
-        supervised(scale, seed), asked.repeated(numbers, 2), Sampling(TEMPERATURE, vocabulary=words.vocabulary),
-        jnp.asarray(words.stop_ids, jnp.int32), NEW_TOKENS[scale], jax.random.fold_in(jax.random.key(seed), step),
-    )  # fmt: skip
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    rollout = sampled(supervised(scale, seed), asked, numbers, 2, NEW_TOKENS[scale], key, temperature=TEMPERATURE)
     rows = [asked.rows[number] for number in np.repeat(numbers, 2).tolist()]
-    first, second = compared(annotator(scale, QUALITY), answers_of(rollout, rows, words)).T
+    first, second = compared(annotator(scale, QUALITY), answers_of(rollout, rows, asked.tokenizer)).T
     tokens, lengths = np.asarray(rollout.completions), np.asarray(rollout.lengths)
     written = [ids[:length].tolist() for ids, length in zip(tokens, lengths, strict=True)]
     found = []

@@ -12,11 +12,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from culet.align.experience import flat, grouped
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil
 from culet.align.rollout import Rollout, hidden
@@ -25,6 +23,7 @@ from culet.core.plot import COLOURS
 from culet.lm import Decoder, scaled
 from culet.lm.recipe import Recipe
 from culet.lm.training import text_rows, train
+from culet.objectives import exact_kl
 from culet.objectives.teacher import Divergence
 from culet.papers import summaries
 from culet.papers.captions import Use
@@ -69,7 +68,7 @@ def run(
     With "tuning" for `use` and other rates it is what the rates were chosen by.
     """
     measure = yardstick(scale, seed, use)
-    points = [measure(student(scale, seed)) | {"step": 0.0}]
+    points = [measure.of_student | {"step": 0.0}]
 
     def evaluate(policy: Decoder, step: int) -> dict[str, float]:
         points.append(measure(policy) | {"step": float(step)})
@@ -92,10 +91,14 @@ def run(
 class Yardstick(summaries.Measure):
     """Measures students of one seed: their likeliest summaries, and how far their own samples are from the teacher."""
 
+    def __init__(self, scale: Scale, seed: int, use: Use):
+        super().__init__(scale, seed, use, teacher(scale))
+        self.of_student = self(student(scale, seed))  # before it is distilled
+
     def apart(self, policy: Decoder) -> Float[np.ndarray, "T"]:
         """KL(teacher || student) at each token of what the student writes, in nats, mean over summaries that long."""
-        rollout = self._written(policy, 1.0, 0)
-        found = np.asarray(_apart(self.start, policy, grouped(rollout, 1)))
+        rollout = self.written(policy, 1.0, 0)
+        found = np.asarray(_apart(policy, self.start, rollout))
         mask = np.asarray(rollout.mask)
         return (found * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
 
@@ -103,19 +106,13 @@ class Yardstick(summaries.Measure):
 @functools.cache
 def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
     """One for all arms of a seed."""
-    return Yardstick(scale, seed, use, teacher(scale))
+    return Yardstick(scale, seed, use)
 
 
 @eqx.filter_jit
-def _apart(teacher: Decoder, student: Decoder, rollout: Rollout) -> Float[Array, "B T"]:
-    rows = flat(rollout)
-    true, other = (jax.nn.log_softmax(_logits(model, rows)) for model in (teacher, student))
-    return jnp.sum(jnp.exp(true) * (true - other), axis=-1)
-
-
-def _logits(model: Decoder, rows: Rollout) -> Float[Array, "B T V"]:
-    logits, cap = hidden(model, rows) @ model.embedding.T, model.config.logit_cap
-    return logits if cap is None else cap * jnp.tanh(logits / cap)
+def _apart(student: Decoder, teacher: Decoder, rollout: Rollout) -> Float[Array, "B T"]:
+    logits = (jax.vmap(model.logits)(hidden(model, rollout)) for model in (student, teacher))
+    return exact_kl(*logits, direction="forward")
 
 
 def draw_students(panels: Any, findings: Findings, names: Sequence[str], of_less: Sequence[str]) -> None:

@@ -20,16 +20,15 @@ from jaxtyping import Array, Float
 from scipy.stats import spearmanr
 
 from culet.align.experience import Method
-from culet.align.judging import answers_of
+from culet.align.judging import answers_of, sampled
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Likelihood, token_rewards
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
 from culet.align.rewards.rouge import rouge_1, self_bleu
-from culet.align.rollout import Rollout, log_probabilities, sample
+from culet.align.rollout import Rollout, log_probabilities
 from culet.core.experiment import Scale
 from culet.lm import Decoder
-from culet.lm.sampling import Sampling
 from culet.papers.captions import Use, pictures
 
 if TYPE_CHECKING:
@@ -168,11 +167,8 @@ class Examination:
         }  # fmt: skip
 
     def _written(self, policy: Decoder, prompts: PromptSet, temperature: float, times: int) -> Rollout:
-        return sample(
-            policy, prompts.repeated(np.arange(len(prompts.rows)), times),
-            Sampling(temperature, vocabulary=self.words.vocabulary), jnp.asarray(self.words.stop_ids, jnp.int32),
-            NEW_TOKENS, jax.random.key(0),
-        )  # fmt: skip
+        everyone = np.arange(len(prompts.rows))
+        return sampled(policy, prompts, everyone, times, NEW_TOKENS, jax.random.key(0), temperature=temperature)
 
     def _answers(self, prompts: PromptSet, rollout: Rollout) -> list[Answer]:
         times = len(rollout.mask) // len(prompts.rows)

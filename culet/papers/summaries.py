@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from culet.align.experience import grouped, held_to
-from culet.align.judging import answers_of
+from culet.align.judging import answers_of, sampled
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.captions import statements_about
@@ -25,11 +24,10 @@ from culet.align.rewards.learned import entailed
 from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
 from culet.align.rewards.overlap import coverage, word_precision
 from culet.align.rewards.rouge import rouge_1, rouge_l
-from culet.align.rollout import Rollout, sample
+from culet.align.rollout import Rollout
 from culet.core.experiment import Scale
 from culet.lm import Decoder, scaled, train_tokenizer
 from culet.lm.recipe import Recipe
-from culet.lm.sampling import Sampling
 from culet.lm.training import text_rows, train
 from culet.papers.captions import Use, pictures
 
@@ -172,7 +170,7 @@ class Measure:
 
         The latter is that of whole summaries from the start, in nats, exact over the vocabulary.
         """
-        rollout, likeliest = self._written(policy, 1.0, 0), self._written(policy, 0.0, 0)
+        rollout, likeliest = self.written(policy, 1.0, 0), self.written(policy, 0.0, 0)
         greedy = measures(self.scale, self._answers(likeliest))
         return (
             measures(self.scale, self._answers(rollout))
@@ -182,18 +180,14 @@ class Measure:
 
     def best_of(self, count: int, temperature: float) -> dict[str, float]:
         """`MEASURES` of the best of so many samples of the supervised model, by the reward."""
-        drawn = [self._answers(self._written(self.start, temperature, number)) for number in range(count)]
+        drawn = [self._answers(self.written(self.start, temperature, number)) for number in range(count)]
         best = np.argmax([self.reward(answers) for answers in drawn], axis=0)
         return measures(self.scale, [drawn[number][place] for place, number in enumerate(best)])
 
-    def _written(self, policy: Decoder, temperature: float, number: int) -> Rollout:
-        """A summary of each source; with the temperature 0 the likeliest word is taken each time."""
-        words = self.prompts.tokenizer
-        return sample(
-            policy, self.prompts.repeated(np.arange(len(self.prompts.rows)), 1),
-            Sampling(temperature, vocabulary=words.vocabulary), jnp.asarray(words.stop_ids, jnp.int32),
-            NEW_TOKENS[self.scale], jax.random.fold_in(self.key, number),
-        )  # fmt: skip
+    def written(self, policy: Decoder, temperature: float, number: int) -> Rollout:
+        """A summary of each source, the same at each call with the same number."""
+        everyone, key = np.arange(len(self.prompts.rows)), jax.random.fold_in(self.key, number)
+        return sampled(policy, self.prompts, everyone, 1, NEW_TOKENS[self.scale], key, temperature=temperature)
 
     def _answers(self, rollout: Rollout) -> list[Answer]:
         return answers_of(rollout, self.prompts.rows, self.prompts.tokenizer)

@@ -15,7 +15,7 @@ def test_a_teacher_is_nowhere_apart_from_itself():
 
 def test_apart_is_the_divergence_of_the_student_from_its_teacher_at_each_place():
     measure, pupil = yardstick("smoke", 0, "tuning"), student("smoke", 1)
-    rollout = measure._written(pupil, 1.0, 0)
+    rollout = measure.written(pupil, 1.0, 0)
     found, counts = np.zeros(rollout.mask.shape[1]), np.zeros(rollout.mask.shape[1])
     for row in range(len(rollout.mask)):
         begun = int(rollout.prompts.padding[row])
