@@ -27,8 +27,8 @@ from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil, Preferences, Reinforce
 from culet.align.prompts import PromptSet
 from culet.lm import Decoder, save
-from culet.papers.aligning import NEW_TOKENS, prompts, supervised, tokenizer, yardstick
-from culet.papers.captions import reward
+from culet.tasks.caption_policy import NEW_TOKENS, prompts, supervised, tokenizer, yardstick
+from culet.tasks.captions import reward
 
 PROMPTS, EACH, TOKENS = 32, 2, NEW_TOKENS["laptop"]  # per step, completions of each, and the longest of those
 STEPS = 30  # of a turn

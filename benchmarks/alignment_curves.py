@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.alignment import RATES, TOKENS, Evaluate, ours, trainer
 from benchmarks.timing import report
-from culet.align.front import Front
+from culet.align.frontier import Frontier
 from culet.lm import Decoder, load_model
-from culet.papers.aligning import gain_at_equal_kl, prompts, supervised, yardstick
-from culet.papers.captions import reward
+from culet.tasks.caption_policy import gain_at_equal_kl, prompts, supervised, yardstick
+from culet.tasks.captions import reward
 
 STEPS, EVERY = 60, 12  # of a run, and between points of its curve
 SEEDS = 3
@@ -31,7 +31,7 @@ def measure(name: str, seed: int) -> Evaluate:
     if name != "distillation":
         return yardstick("laptop", seed, "judging")
     held_out = prompts("laptop", "judging", count=HELD_OUT)
-    return Front(supervised("laptop", seed), held_out, TOKENS, reward=reward("laptop"), seed=seed)
+    return Frontier(supervised("laptop", seed), held_out, TOKENS, reward=reward("laptop"), seed=seed)
 
 
 def curves(name: str, seed: int) -> Mapping[str, Points]:

@@ -1,14 +1,18 @@
 """Culet: the Gemma line of open language models in JAX, and every method published on the way.
 
-Rooms are loaded when first used, so that `import culet` costs nothing:
+Packages are loaded when first used, so that `import culet` costs nothing:
 
-* `culet.lm`: models, tokenizers, generation.
+* `culet.lm`: models, tokenizers, generation, training.
+* `culet.align`: post-training by rewards, preferences and teachers.
+* `culet.quickstart`: from nothing to a small model that answers.
+* `culet.inference`: posteriors for any log density, topic models.
+* `culet.astronomy`, `culet.audio`, `culet.generative`: telescope images; sound and tunes; autoencoders.
+* `culet.distributions`: distributions, bijectors, flows.
 * `culet.objectives`: losses as pure functions.
 * `culet.nn`: the layers.
-* `culet.distributions`: distributions, bijectors, flows.
-* `culet.inference`: posteriors, topic models, and other models that come with their own inference.
-* `culet.papers`: the systems, and experiments that put their papers' claims to the test.
-* `culet.core`: `fit`, checkpoints, meshes, data, plots, experiments.
+* `culet.experiments`, `culet.tasks`, `culet.papers`: how a claim is tested; problems that tests share; the systems.
+* `culet.core`: `fit`, checkpoints, meshes, data, logs and plots.
+* `culet.cli`: the command.
 """
 
 import importlib
@@ -19,10 +23,42 @@ from culet.core.memory import keep_freed_memory
 keep_freed_memory()
 
 __version__ = "0.1.0"
-__all__ = ["core", "distributions", "inference", "lm", "nn", "objectives", "papers"]
+__all__ = [
+    "align",
+    "astronomy",
+    "audio",
+    "cli",
+    "core",
+    "distributions",
+    "experiments",
+    "generative",
+    "inference",
+    "lm",
+    "nn",
+    "objectives",
+    "papers",
+    "quickstart",
+    "tasks",
+]
 
 if TYPE_CHECKING:
-    from culet import core, distributions, inference, lm, nn, objectives, papers
+    from culet import (
+        align,
+        astronomy,
+        audio,
+        cli,
+        core,
+        distributions,
+        experiments,
+        generative,
+        inference,
+        lm,
+        nn,
+        objectives,
+        papers,
+        quickstart,
+        tasks,
+    )
 
 
 def __getattr__(name: str) -> Any:

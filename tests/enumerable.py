@@ -26,20 +26,20 @@ def logits(theta):
     return jnp.stack([first, theta[1][TEXTS[:, 0]]], axis=1)
 
 
-def token_logs(theta):
+def token_log_probs(theta):
     """Log-probabilities of each token of each text, [Y, T]."""
     rows = jax.nn.log_softmax(logits(theta))
     return jnp.take_along_axis(rows, TEXTS[..., None], axis=-1)[..., 0]
 
 
-def text_logs(theta):
+def sequence_log_probs(theta):
     """Log-probabilities of the texts, [Y]."""
-    return token_logs(theta).sum(axis=-1)
+    return token_log_probs(theta).sum(axis=-1)
 
 
 def expected(theta, losses):
     """The expectation of losses [Y] of texts that `theta` draws, the drawing without gradient."""
-    return (jax.lax.stop_gradient(jnp.exp(text_logs(theta))) * losses).sum()
+    return (jax.lax.stop_gradient(jnp.exp(sequence_log_probs(theta))) * losses).sum()
 
 
 def kl(p, q):

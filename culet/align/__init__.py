@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from culet.align.front import Front
+    from culet.align.frontier import Frontier
     from culet.align.judging import completions
     from culet.align.loop import AlignRecipe, align
     from culet.align.merging import angles, average, interpolate, slerp
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from culet.align.warping import WarpIteration, warp
 
 _HOME = {
-    "front": ("Front",),
+    "frontier": ("Frontier",),
     "judging": ("completions",),
     "loop": ("AlignRecipe", "align"),
     "merging": ("angles", "average", "interpolate", "slerp"),
@@ -27,7 +27,7 @@ _HOME = {
 
 __all__ = [
     "AlignRecipe",
-    "Front",
+    "Frontier",
     "PromptRow",
     "PromptSet",
     "Prompts",

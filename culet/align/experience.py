@@ -1,6 +1,6 @@
 """What one step learns from: what was written after its prompts, by whom, and what it is worth.
 
-Axis letters: B prompts, K completions of each by one writer, N new tokens, R = B K rows.
+Axis letters: B prompts, K completions of each by one source, N new tokens, R = B K rows.
 """
 
 import abc
@@ -18,32 +18,32 @@ from culet.align.rollout import Rollout, hidden, log_probabilities
 from culet.lm import Decoder
 from culet.objectives import Loss, distillation, sequence_sum
 
-Writer = Literal["policy", "anchor", "teacher", "data"]
+RolloutSource = Literal["policy", "anchor", "teacher", "data"]
 
 
 class Experience(eqx.Module):
     """All leaves begin with the axes B, so that a batch can be cut into micro-batches, and most go on with K."""
 
-    rollouts: Mapping[str, Rollout]  # by writer
-    rewards: Mapping[str, Float[Array, "B K"]]  # of the writers that are judged
-    lesson: Int[Array, "B"]  # which teacher each prompt belongs to
-    terms: Mapping[str, Array]  # what the method found over the whole batch: advantages, say
+    rollouts: Mapping[str, Rollout]  # by source
+    rewards: Mapping[str, Float[Array, "B K"]]  # of the sources that are judged
+    teacher_ids: Int[Array, "B"]  # which teacher each prompt belongs to
+    targets: Mapping[str, Array]  # what the method found over the whole batch: advantages, say
 
 
 class Method(abc.ABC):
     """An algorithm: who writes, who is judged, and what is learned from it."""
 
-    judged: tuple[Writer, ...] = ()  # whose completions get rewards
+    judged: tuple[RolloutSource, ...] = ()  # whose completions get rewards
     critic: bool = False  # whether a critic learns beside the policy
     discriminator: bool = False
     updates: int = 1  # gradient steps on each batch
     anchor_rate: float = 0.0  # of the anchor, if the recipe does not say
 
     @abc.abstractmethod
-    def writers(self, step: int) -> Mapping[Writer, int]:
-        """How many completions of each prompt each writer gives at a step; a function of the step alone."""
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
+        """How many completions of each prompt each source gives at a step; a function of the step alone."""
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """What has to be found over the whole batch and without gradient: terms with a first axis B."""
         return {}
 
@@ -74,17 +74,17 @@ def ends(rollout: Rollout) -> Bool[Array, "..."]:
     return written(rollout) & (following == 0)
 
 
-def token_logs(model: Decoder, rollout: Rollout) -> Float[Array, "B K N"]:
+def token_log_probs(model: Decoder, rollout: Rollout) -> Float[Array, "B K N"]:
     """The log-probability of each token that was written under a model."""
     return log_probabilities(model, flat(rollout)).reshape(rollout.mask.shape)
 
 
-def text_logs(model: Decoder, rollout: Rollout) -> Float[Array, "B K"]:
+def sequence_log_probs(model: Decoder, rollout: Rollout) -> Float[Array, "B K"]:
     """The log-probability of each completion under a model."""
-    return sequence_sum(token_logs(model, rollout), written(rollout))
+    return sequence_sum(token_log_probs(model, rollout), written(rollout))
 
 
-def held_to(policy: Decoder, reference: Decoder, rollout: Rollout) -> Float[Array, ""]:
+def sequence_kl(policy: Decoder, reference: Decoder, rollout: Rollout) -> Float[Array, ""]:
     """KL(policy || reference) of every next token of a rollout, exact over the vocabulary, summed.
 
     On what the policy itself wrote, divided by the number of completions, an unbiased estimate of the divergence of

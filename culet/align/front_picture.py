@@ -14,7 +14,7 @@ def draw_front(
 ) -> None:
     """Writes a PNG: reward and win-rate against divergence, beside best-of-n; length and entropy over the steps.
 
-    `rows` are points with their `step`, `best` what `Front.best_of_n` gives. Without rewards that panel stays away.
+    `rows` are points with their `step`, `best` what `Frontier.best_of_n` gives. Without rewards that panel stays away.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

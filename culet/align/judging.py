@@ -19,7 +19,7 @@ from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
 if TYPE_CHECKING:
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 
 def answers_of(rollout: Rollout, rows: Sequence[PromptRow], tokenizer: "Tokenizer") -> list[Answer]:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PyTree
 
-from culet.align.experience import Experience, Method, Writer, grouped
+from culet.align.experience import Experience, Method, RolloutSource, grouped
 from culet.align.judging import answers_of, compared, judged
-from culet.align.models import AlignState, Anchor, Models, Scorer, halves
+from culet.align.models import AlignState, Models, ReferenceUpdate, Scorer, halves
 from culet.align.prompts import PromptSet
 from culet.align.rewards.answer import Reward
 from culet.align.rewards.preference import Preference
@@ -28,11 +28,11 @@ from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
 RATE_BY_WIDTH = 0.064  # Adam's best rate falls as a model gets wider (Yang and others 2022, 2203.03466)
-WRITERS: tuple[Writer, ...] = ("policy", "anchor", "teacher", "data")
+WRITERS: tuple[RolloutSource, ...] = ("policy", "anchor", "teacher", "data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AlignRecipe(Anchor):
+class AlignRecipe(ReferenceUpdate):
     """The numbers of a run. Raises ValueError for numbers that do not go together."""
 
     steps: Annotated[int, Setting("Training steps.", min=1)] = 200
@@ -78,8 +78,8 @@ def align(
 
     The anchor begins as the policy and follows it as the recipe says. Completions are judged by `reward`, or two of a
     prompt by `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
-    alone learn. `evaluate(policy, step)`, a `Front` say, gives numbers to log. At the first step of every run sampler
-    and trainer are checked to agree (`check_sampler`).
+    alone learn. `evaluate(policy, step)`, a `Frontier` say, gives numbers to log. At the first step of every run
+    sampler and trainer are checked to agree (`check_sampler`).
 
     A run with a `folder` goes on there, bit for bit, and is saved when a judge fails (`culet.core.fit`, which raises
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
@@ -107,7 +107,7 @@ def check_run(
     compare: Preference | None, teachers: int,
 ) -> None:  # fmt: skip
     """Raises ValueError for what would come to light only at some step: see `align`."""
-    writers = {writer: count for step in range(64) for writer, count in method.writers(step).items()}
+    sources = {source: count for step in range(64) for source, count in method.sources(step).items()}
     slots, config = prompts.prompts.tokens.shape[1], policy.config
     if "G" in config.kinds and slots + recipe.new_tokens > config.context:
         longest = int(np.argmin(prompts.prompts.padding))
@@ -115,15 +115,15 @@ def check_run(
             f"prompt {longest} has {slots} tokens and {recipe.new_tokens} are to follow, but the model's context is "
             f"{config.context}; shorten the prompt or ask for fewer new tokens"
         )
-    if "data" in writers:
-        prompts.data([0], writers["data"])
-    if "teacher" in writers and not teachers:
+    if "data" in sources:
+        prompts.data([0], sources["data"])
+    if "teacher" in sources and not teachers:
         raise ValueError("this method needs a teacher")
     if not method.judged:
         return
     if (reward is None) == (compare is None):
         raise ValueError("this method needs either a reward or a judge that compares two answers")
-    if compare is not None and any(writers[who] != 2 for who in method.judged):
+    if compare is not None and any(sources[who] != 2 for who in method.judged):
         raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
 
 
@@ -159,18 +159,18 @@ def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
 
 
 def _told(batch: Experience) -> dict[str, Array]:
-    """What the batch was like: rewards and lengths by writer, and the tokens that were written."""
+    """What the batch was like: rewards and lengths by source, and the tokens that were written."""
     found: dict[str, Array] = {"tokens": sum((r.mask.sum() for r in batch.rollouts.values()), jnp.zeros(()))}
-    for writer, rewards in batch.rewards.items():
-        found[f"reward/{writer}"] = rewards.mean()
-    for writer, rollout in batch.rollouts.items():
-        found[f"length/{writer}"] = rollout.mask.sum(axis=-1).mean()
+    for source, rewards in batch.rewards.items():
+        found[f"reward/{source}"] = rewards.mean()
+    for source, rollout in batch.rollouts.items():
+        found[f"length/{source}"] = rollout.mask.sum(axis=-1).mean()
     return found
 
 
 @functools.lru_cache(maxsize=8)
 def _appraise(method: Method) -> Callable[..., Any]:
-    return eqx.filter_jit(method.appraise)
+    return eqx.filter_jit(method.compute_targets)
 
 
 class _Writing:
@@ -183,36 +183,38 @@ class _Writing:
         )
         self.stop_ids = jnp.asarray(prompts.tokenizer.stop_ids, jnp.int32)
         self.unchecked = True
-        self.appraise = _appraise(method)
+        self.compute_targets = _appraise(method)
 
     def prepare(self, models: Models, train: Any, numbers: np.ndarray) -> Experience:
-        writers = self.method.writers(int(train.step))
+        sources = self.method.sources(int(train.step))
         key = jax.random.fold_in(train.key, 1)
         rollouts = {}
-        for writer, times in writers.items():
-            key_of_writer = jax.random.fold_in(key, WRITERS.index(writer))
-            rollouts[writer] = self._written(models, writer, numbers, times, key_of_writer)
+        for source, times in sources.items():
+            key_of_writer = jax.random.fold_in(key, WRITERS.index(source))
+            rollouts[source] = self._written(models, source, numbers, times, key_of_writer)
         if self.unchecked and "policy" in rollouts:
             check_sampler(models.policy, rollouts["policy"], self.sampling)
             self.unchecked = False
-        rewards = {who: jnp.asarray(self._rewards(rollouts[who], numbers, writers[who])) for who in self.method.judged}
+        rewards = {who: jnp.asarray(self._rewards(rollouts[who], numbers, sources[who])) for who in self.method.judged}
         seen = Experience(
-            {writer: grouped(rollout, writers[writer]) for writer, rollout in rollouts.items()},
-            rewards, jnp.asarray(self.prompts.lesson[numbers]), {},
+            {source: grouped(rollout, sources[source]) for source, rollout in rollouts.items()},
+            rewards, jnp.asarray(self.prompts.teacher_ids[numbers]), {},
         )  # fmt: skip
-        return eqx.tree_at(lambda e: e.terms, seen, dict(self.appraise(models, seen)))
+        return eqx.tree_at(lambda e: e.targets, seen, dict(self.compute_targets(models, seen)))
 
-    def _written(self, models: Models, writer: Writer, numbers: np.ndarray, times: int, key: Key[Array, ""]) -> Rollout:
-        if writer == "data":
+    def _written(
+        self, models: Models, source: RolloutSource, numbers: np.ndarray, times: int, key: Key[Array, ""]
+    ) -> Rollout:
+        if source == "data":
             return self.prompts.data(numbers, times)
-        if writer == "teacher":
+        if source == "teacher":
             return self._taught(models.teachers, numbers, times, key)
-        model = models.policy if writer == "policy" else models.anchor
+        model = models.policy if source == "policy" else models.anchor
         return self._sample(model, self.prompts.repeated(numbers, times), key)
 
     def _taught(self, teachers: tuple[Decoder, ...], numbers: np.ndarray, times: int, key: Key[Array, ""]) -> Rollout:
         """Each prompt's completions by its own teacher; all teachers write for all, so that shapes stay."""
-        prompts, lesson = self.prompts.repeated(numbers, times), np.repeat(self.prompts.lesson[numbers], times)
+        prompts, lesson = self.prompts.repeated(numbers, times), np.repeat(self.prompts.teacher_ids[numbers], times)
         if max(lesson) >= len(teachers):
             raise ValueError(f'a prompt names teacher {max(lesson)} in "teacher"; there are {len(teachers)}')
         written_by = [self._sample(teacher, prompts, key) for teacher in teachers]

@@ -51,7 +51,7 @@ class Models(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Anchor:
+class ReferenceUpdate:
     """How the anchor follows the policy: not at all, and it is the model that the run began with, or in small steps."""
 
     anchor_rate: Annotated[

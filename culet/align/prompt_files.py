@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from culet.align.prompts import PromptRow
 from culet.core.text import find_files, read_objects, read_text, text_field
-from culet.lm.chat import encode_many
+from culet.lm.tokenizers.chat_template import encode_many
 
 if TYPE_CHECKING:
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".txt", ".txt.gz")
 PAIR, SINGLE = ("chosen", "rejected"), ("completion",)  # columns that hold completions of the prompt

@@ -16,7 +16,7 @@ from culet.align.rollout import Prompts, Rollout, as_prompts
 from culet.core import Batches
 
 if TYPE_CHECKING:
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class PromptSet:
             raise ValueError(f"prompts have {sorted(counts)} completions; all must have as many")
         self.rows, self.tokenizer, self.completions = list(rows), tokenizer, counts.pop()
         self.prompts = as_prompts([row.tokens for row in rows])
-        self.lesson = np.array([_lesson(row.columns, number) for number, row in enumerate(rows)], np.int32)
+        self.teacher_ids = np.array([_lesson(row.columns, number) for number, row in enumerate(rows)], np.int32)
         self.tokens, self.mask = self._encoded(new_tokens, tokenizer.eos_id if end_id is None else end_id)
         self.batches = Batches({"row": np.arange(len(rows))}, batch_size, seed)
 
@@ -90,7 +90,7 @@ class PromptSet:
         if not 1 <= count <= len(self.rows):
             raise ValueError(f"the first {count} prompts were asked for, and there are {len(self.rows)}")
         other = copy.copy(self)
-        other.rows, other.lesson = self.rows[:count], self.lesson[:count]
+        other.rows, other.teacher_ids = self.rows[:count], self.teacher_ids[:count]
         other.prompts = Prompts(self.prompts.tokens[:count], self.prompts.padding[:count])
         other.tokens, other.mask = self.tokens[:count], self.mask[:count]
         other.batches = Batches({"row": np.arange(count)}, self.batches.batch_size, self.batches.seed)

@@ -20,7 +20,7 @@ from culet.lm.sampling import Sampling
 from culet.objectives import token_log_probabilities
 
 TOLERANCE = 0.01  # nats; rounding is below a thousandth, a wrong temperature or position far above
-EDGE = 0.01  # of the tokens
+MAX_MISMATCH_FRACTION = 0.01  # of the tokens
 
 
 class Prompts(eqx.Module):
@@ -138,11 +138,17 @@ def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
     """Raises RuntimeError unless a training pass finds the sampler's log-probabilities, before and after every warp.
 
     As long as the same parameters wrote the rollout they differ by rounding alone, less than `TOLERANCE`. Rounding may
-    also put a token on the other side of a filter's edge, so after a warp a few tokens (`EDGE`) may lie apart.
+    also put a token on the other side of a filter's edge, so after a warp a few tokens (`MAX_MISMATCH_FRACTION`) may
+    lie apart.
     """
     for what, sampler, trainer, share in (
         ("temperature 1", rollout.log_probabilities, _log_probabilities(model, rollout), 0.0),
-        ("what was drawn from", rollout.drawn, _drawn_log_probabilities(model, rollout, sampling), EDGE),
+        (
+            "what was drawn from",
+            rollout.drawn,
+            _drawn_log_probabilities(model, rollout, sampling),
+            MAX_MISMATCH_FRACTION,
+        ),
     ):
         apart = np.asarray(_mismatch(rollout, sampler, trainer))
         if np.sum(~(apart <= TOLERANCE)) > share * np.sum(np.asarray(rollout.mask)):

@@ -61,14 +61,14 @@ def align(
     if known:
         _show()
         return
-    from culet.align.plan import read_plan
-    from culet.align.run import carry_out
+    from culet.cli.align_plan import read_plan
+    from culet.cli.align_run import run_alignment
 
     flags = {
         "model": model, "prompts": prompts, "out": out, "method": method, "reward": reward, "judge": judge,
         "evaluator": evaluator, "chat": chat or None, "same_judge": same_judge or None,
     }  # fmt: skip
-    folder = carry_out(read_plan(config, flags, settings or []))
+    folder = run_alignment(read_plan(config, flags, settings or []))
     talk = f"culet chat {folder}" if chat else f"culet generate {folder} 'Once'"
     print(f"{folder}: an aligned model and report.html; try: {talk}")
 
@@ -84,8 +84,8 @@ def _show() -> None:
     from rich.table import Table
 
     from culet.align.loop import AlignRecipe
-    from culet.align.plan import METHODS
-    from culet.align.sources import JUDGES, REWARDS
+    from culet.cli.align_plan import METHODS
+    from culet.cli.align_sources import JUDGES, REWARDS
 
     console = Console()
     for kind, known in {"method": METHODS, "reward": REWARDS, "judge": JUDGES}.items():

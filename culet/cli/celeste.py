@@ -38,7 +38,7 @@ def celeste(
     """
     from rich.console import Console
 
-    from culet.inference.celeste import (
+    from culet.astronomy import (
         draw_field,
         field_from_images,
         gaussian_psf,
@@ -47,7 +47,7 @@ def celeste(
         survey,
         write_catalogue,
     )
-    from culet.inference.celeste.catalogue import check_ending, columns
+    from culet.astronomy.catalogue import check_ending, columns
 
     check_ending(out)  # before minutes of work
     read = [read_image(path) for path in images]

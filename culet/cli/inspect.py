@@ -80,7 +80,7 @@ def _row(name: str, length: int | None, batch: int, dtype: str) -> dict:
 
 def _config(name: str):
     from culet.lm import load_config, preset, presets
-    from culet.lm.hub import resolve
+    from culet.lm.formats.hub import resolve
 
     if name in presets():
         return preset(name)

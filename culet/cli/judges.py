@@ -10,7 +10,7 @@ from culet.lm.recipe import Recipe
 if TYPE_CHECKING:
     from culet.align.rewards.model import Meaning
     from culet.lm import Decoder
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 # By what the model's score will mean: how examples are read, how they become rows, and which of their fields are text.
 _KINDS: dict[str, tuple[Callable[..., Iterator[Any]], Callable[..., Any], tuple[str, ...]]] = {

@@ -46,7 +46,8 @@ def systems(
 
     The last column is the margin by which the first claim was met, with its interval, and the bound it had to reach.
     """
-    from culet.papers.results import overview, results_folder
+    from culet.experiments.results import results_folder
+    from culet.papers import overview
 
     rows = overview(results_folder(results))
     if as_json:
@@ -111,8 +112,8 @@ def gallery(
 
     The pages need no server: open index.html in any browser.
     """
+    from culet.experiments.results import results_folder
     from culet.papers.gallery import write_gallery
-    from culet.papers.results import results_folder
 
     shown = write_gallery(out, results_folder(results))
     print(f"{out / 'index.html'}: {shown} systems with results")
@@ -121,7 +122,7 @@ def gallery(
 def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) -> dict[str, Any]:
     """Runs an experiment and tells what came of it."""
     from culet.core.compilation import prefer_quick_compilation
-    from culet.core.reproduce import run_experiment
+    from culet.experiments.reproduce import run_experiment
     from culet.papers import find_experiment
 
     experiment = find_experiment(slug)
@@ -135,7 +136,7 @@ def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) 
 
 def _place(control: bool, scale: str, results: Path | None) -> Path:
     """Where to keep a result. Raises ValueError when it is none that is kept."""
-    from culet.papers.results import KEPT_SCALE, results_folder
+    from culet.experiments.results import KEPT_SCALE, results_folder
 
     if control or scale != KEPT_SCALE:
         raise ValueError(f"--keep is for runs at {KEPT_SCALE} scale and without --control, which it runs itself")
@@ -147,12 +148,12 @@ def _place(control: bool, scale: str, results: Path | None) -> Path:
 
 def _keep(slug: str, result: dict[str, Any], folder: Path, place: Path) -> Any:
     """Runs the control of a result, keeps both, and returns what the result is worth beside it."""
-    from culet.core.verdict import standing
-    from culet.papers.results import keep
+    from culet.experiments.results import keep
+    from culet.experiments.verdict import verdict_with_control
 
     found = _run(slug, len(result["seeds"]), result["scale"], True, folder)
     print(f"kept in {keep(folder, place, slug)}")
-    return standing(result, found)
+    return verdict_with_control(result, found)
 
 
 def _copy(result: dict[str, Any], folder: Path, json_to: Path | None, plot_to: Path | None) -> None:
@@ -165,14 +166,14 @@ def _copy(result: dict[str, Any], folder: Path, json_to: Path | None, plot_to: P
 
 
 def _tell(result: dict[str, Any]) -> None:
-    """Tables of arms and claims, and the verdict in words."""
+    """Tables of variants and claims, and the verdict in words."""
     from rich.console import Console
     from rich.markup import escape
     from rich.padding import Padding
     from rich.table import Table
 
-    from culet.cli.arms import arms_tables
-    from culet.papers.results import number, spread
+    from culet.cli.variant_tables import variants_tables
+    from culet.experiments.results import number, spread
 
     console = Console()
     claims = Table("claim", "margin", "at least", "verdict", box=None, padding=(0, 2, 0, 0))
@@ -180,7 +181,7 @@ def _tell(result: dict[str, Any]) -> None:
         verdict = f"[{COLOURS[claim['verdict']]}]{claim['verdict']}[/]"
         claims.add_row(escape(claim["text"]), spread(claim), number(claim["at_least"]), verdict)
     console.print(f"[bold]{escape(result['question'])}[/]")
-    console.print(*arms_tables(result, console.width), Padding(claims, (1, 0)), _words(result), sep="\n")
+    console.print(*variants_tables(result, console.width), Padding(claims, (1, 0)), _words(result), sep="\n")
 
 
 def _words(result: dict[str, Any]) -> str:
@@ -203,7 +204,7 @@ def _systems_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from culet.papers.results import number, spread
+    from culet.experiments.results import number, spread
 
     table = Table("slug", "title", "year", "facet", "state", "margin of the first claim", box=None)
     for row in rows:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from culet.audio.textures.settings import TextureSettings
 from culet.cli.options import with_options
-from culet.inference.disentangling.recipe import CapacityRecipe
-from culet.inference.textures.settings import TextureSettings
+from culet.generative.recipe import CapacityRecipe
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +35,9 @@ def texture(
     import io
     import os
 
+    from culet.audio.textures import spectrogram_picture, synthesise_texture
+    from culet.audio.wav import read_wav, write_wav
     from culet.core import atomic_write
-    from culet.inference.textures import read_wav, spectrogram_picture, synthesise_texture, write_wav
 
     if out.suffix.lower() != ".wav":
         raise ValueError(f"--out {out} must be the name of a .wav file")
@@ -74,7 +75,7 @@ def disentangle(
 
     [dim]culet disentangle faces/ --out runs/faces --steps 20000[/]
     """
-    from culet.inference.disentangling.study import study_images
+    from culet.generative.study import study_images
 
     divergence = study_images(images, out, recipe, size)
     used = int((divergence > 0.1).sum())

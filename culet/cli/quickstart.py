@@ -22,8 +22,8 @@ def quickstart(
     """
     from rich.console import Console
 
-    from culet.lm.quickstart import Plan
-    from culet.lm.quickstart import quickstart as run
+    from culet.quickstart.stages import Plan
+    from culet.quickstart.stages import quickstart as run
 
     summary = run(out, Plan(seed=seed))
     models = summary["models"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from culet.lm import Decoder, DecoderConfig
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 NEW_VOCABULARY = 8192  # of a tokenizer made on the spot
 TOKENIZER = "tokenizer"  # and its folder in that of the run
@@ -31,7 +31,7 @@ def new_or_loaded(
 
     from culet.lm import load
     from culet.lm import preset as find_preset
-    from culet.lm.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
     if (model is None) == (preset is None):
         raise ValueError("say either --model, to go on from one, or --preset, for a new one")
@@ -52,7 +52,7 @@ def new_or_loaded(
 
 def parse_scaled(preset: str, text: str) -> "DecoderConfig":
     """A smaller preset from "layers=4,width=128". Raises ValueError for what does not read so."""
-    from culet.lm.published import SCALABLE, scaled
+    from culet.lm._presets import SCALABLE, scaled
 
     numbers = {}
     for part in text.split(","):
@@ -64,8 +64,8 @@ def parse_scaled(preset: str, text: str) -> "DecoderConfig":
 
 
 def _made_tokenizer(out: Path, corpus: Iterable[str], vocabulary: int) -> "Tokenizer":
-    from culet.lm.tokenizer import Tokenizer
-    from culet.lm.tokenizer_training import train_tokenizer
+    from culet.lm.tokenizers.tokenizer import Tokenizer
+    from culet.lm.tokenizers.training import train_tokenizer
 
     if (out / TOKENIZER).exists():
         return Tokenizer.load(out / TOKENIZER)
@@ -88,8 +88,8 @@ def tokenised(texts: Sequence[Path], words: "Tokenizer", length: int, conversati
     """Packed rows of the texts, or of the conversations in them."""
     from rich.console import Console
 
+    from culet.lm._train import answer_rows, text_rows
     from culet.lm.text_files import read_conversations, read_documents
-    from culet.lm.training import answer_rows, text_rows
 
     with Console(stderr=True).status("reading and packing texts"):
         if conversations:

@@ -57,12 +57,14 @@ def generate(
         raise ValueError("there is no prompt; give one or more texts, or --file")
     import jax
 
-    from culet.lm import chat as chat_format
     from culet.lm import generate as complete
     from culet.lm import stream
+    from culet.lm.tokenizers import chat_template
 
     decoder, tokenizer = _load(model, dtype)
-    turns = [chat_format.encode([{"role": "user", "content": text}], tokenizer) for text in texts] if as_chat else texts
+    turns = (
+        [chat_template.encode([{"role": "user", "content": text}], tokenizer) for text in texts] if as_chat else texts
+    )
     options: dict[str, Any] = {**vars(choice), "stop": stop or (), "key": jax.random.key(seed)}
     if len(texts) == 1 and not as_json:
         for piece in stream(decoder, tokenizer, turns[0], **options):
@@ -90,8 +92,8 @@ def chat(
     """
     import jax
 
-    from culet.lm import chat as chat_format
     from culet.lm import stream
+    from culet.lm.tokenizers import chat_template
 
     decoder, tokenizer = _load(model, dtype)
     opening = [{"role": "system", "content": system}] if system else []
@@ -102,12 +104,12 @@ def chat(
             messages = list(opening)
             continue
         messages.append({"role": "user", "content": line})
-        tokens = chat_format.encode(messages, tokenizer)
+        tokens = chat_template.encode(messages, tokenizer)
         room = decoder.config.context - choice.max_new_tokens
         if len(tokens) > room and len(messages) > len(opening) + 1:
             print("(the conversation no longer fits the model's context; starting afresh)", file=sys.stderr)
             messages = [*opening, messages[-1]]
-            tokens = chat_format.encode(messages, tokenizer)
+            tokens = chat_template.encode(messages, tokenizer)
         answer = ""
         for piece in stream(
             decoder, tokenizer, tokens, **vars(choice), key=jax.random.fold_in(jax.random.key(seed), turn)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from culet.cli.options import with_options
-from culet.inference.fitting import Fitting
+from culet.inference.topics.fitting import Fitting
 
 if TYPE_CHECKING:
     from culet.inference import Corpus
-    from culet.inference.topic_models import TopicModel
+    from culet.inference.topics.models import TopicModel
 
 
 class Model(StrEnum):
@@ -66,7 +66,7 @@ def topics(
     """
     from rich.console import Console
 
-    from culet.inference.corpus import STOP_WORDS, read_corpus, read_vocabulary
+    from culet.inference.topics.corpus import STOP_WORDS, read_corpus, read_vocabulary
 
     if sparse and model is not Model.lda:
         raise ValueError("--sparse goes with --model lda only")
@@ -105,8 +105,8 @@ def _tell(model: "TopicModel", corpus: "Corpus", held_out: Any, words: int, out:
     import numpy as np
 
     from culet.core import atomic_write
-    from culet.inference.topic_folder import save_topics
-    from culet.inference.topic_picture import topic_figure
+    from culet.inference.topics.figure import topic_figure
+    from culet.inference.topics.saved import save_topics
 
     tops, share = model.top_words(corpus.vocabulary, words), model.share
     lines = [f"{share[k]:6.1%}  {' '.join(tops[k])}" for k in np.argsort(-share, kind="stable")]
@@ -126,8 +126,8 @@ def _tell(model: "TopicModel", corpus: "Corpus", held_out: Any, words: int, out:
 def _score(load: Path, paths: list[Path]) -> None:
     import numpy as np
 
-    from culet.inference.corpus import read_corpus
-    from culet.inference.topic_folder import load_topics
+    from culet.inference.topics.corpus import read_corpus
+    from culet.inference.topics.saved import load_topics
 
     model, vocabulary = load_topics(load)
     corpus = read_corpus(paths, vocabulary=vocabulary)

@@ -37,7 +37,7 @@ def tokenizer(
     [dim]culet tokenizer books/ --vocabulary 8192 --out runs/tokenizer[/]
     """
     from culet.lm.text_files import read_documents
-    from culet.lm.tokenizer_training import train_tokenizer
+    from culet.lm.tokenizers.training import train_tokenizer
 
     made = train_tokenizer((document.text for document in read_documents(texts)), vocabulary)
     made.save(out)
@@ -85,7 +85,7 @@ def train(
     """
     from culet.cli.judges import corpus_of_examples, train_judge
     from culet.cli.runs import corpus_of, lora, new_or_loaded, save, tokenised
-    from culet.lm.training import train as run
+    from culet.lm._train import train as run
 
     if conversations + preferences + entailment > 1:
         raise ValueError("say one of --chat, --preferences and --entailment: they are different things to learn")
@@ -122,14 +122,15 @@ def distil(
     """
     from culet.cli.runs import new_or_loaded, save, tokenised
     from culet.lm import load
-    from culet.lm.losses import Pupil, from_teacher
-    from culet.lm.training import train as run
+    from culet.lm._train import train as run
+    from culet.lm.losses import StudentAndTeacher, from_teacher
 
     master, words = load(teacher)
     student, _ = new_or_loaded(model, preset, scaled, words, (), recipe.seed, out)
     rows = tokenised(texts, words, length, False)
     trained = run(
-        Pupil(student, master), rows, recipe, trainable=Pupil(True, False), folder=out, name=out.name,
+        StudentAndTeacher(student, master), rows, recipe, trainable=StudentAndTeacher(True, False), folder=out,
+        name=out.name,
         loss=from_teacher(temperature=temperature, share=share, remat=recipe.remat, scan=recipe.scan),
         held_out=tokenised(held_out, words, length, False) if held_out else None,
     )  # fmt: skip
@@ -152,7 +153,7 @@ def evaluate(
 
     from culet.cli.runs import text_bytes, tokenised
     from culet.lm import load
-    from culet.lm.training import evaluate as score
+    from culet.lm._train import evaluate as score
 
     decoder, words = load(model)
     found = score(decoder, tokenised(texts, words, length, conversations), batch_size)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from culet.core._fit import NonFiniteError, fit
     from culet.core.checkpoint import CheckpointError, checkpoint_steps, restore_checkpoint, save_checkpoint
     from culet.core.data import Batches, pack
-    from culet.core.driver import NonFiniteError, fit
     from culet.core.files import atomic_folder, atomic_write
     from culet.core.interrupt import Interrupted
     from culet.core.mesh import distributed, make_mesh, place, shard, shardings
-    from culet.core.optim import adamw, optimizer_of, warmup_cosine
+    from culet.core.optimizers import adamw, optimizer_of, warmup_cosine
     from culet.core.plot import line_plot
     from culet.core.train_state import TrainState, training_step
     from culet.core.tree import named_leaves
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _HOME = {
     "checkpoint": ("CheckpointError", "checkpoint_steps", "restore_checkpoint", "save_checkpoint"),
     "data": ("Batches", "pack"),
-    "driver": ("NonFiniteError", "fit"),
+    "_fit": ("NonFiniteError", "fit"),
     "interrupt": ("Interrupted",),
     "files": ("atomic_folder", "atomic_write"),
     "mesh": ("distributed", "make_mesh", "place", "shard", "shardings"),
-    "optim": ("adamw", "optimizer_of", "warmup_cosine"),
+    "optimizers": ("adamw", "optimizer_of", "warmup_cosine"),
     "plot": ("line_plot",),
     "train_state": ("TrainState", "training_step"),
     "tree": ("named_leaves",),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from culet.core.optim import adamw, warmup_cosine
+from culet.core.optimizers import adamw, warmup_cosine
 from culet.inference.posterior import LogDensity, Posterior, flattened
 
 _FIRST_LOG_SCALE = -1.0

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from culet.inference.minimise import lbfgs
+from culet.core.minimise import lbfgs
 from culet.inference.posterior import LogDensity, Posterior, flattened
 
 

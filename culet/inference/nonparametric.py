@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from culet.inference.minimise import lbfgs
+from culet.core.minimise import lbfgs
 from culet.inference.posterior import LogDensity, Posterior, flattened
 
 

@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from culet.lm.checkpoint import load_config, load_model, save_model
-    from culet.lm.completion import Completion, generate, stream, stream_batch
+    from culet.lm._generate import Completion, generate, stream, stream_batch
+    from culet.lm._presets import preset, presets, scaled
+    from culet.lm._train import train
     from culet.lm.config import DecoderConfig
     from culet.lm.decoder import Decoder
-    from culet.lm.folder import load, save
     from culet.lm.footprint import sizes
-    from culet.lm.published import preset, presets, scaled
+    from culet.lm.formats.checkpoint import load_config, load_model, save_model
+    from culet.lm.formats.model_folder import load, save
     from culet.lm.recipe import Recipe
-    from culet.lm.tokenizer import Tokenizer
-    from culet.lm.tokenizer_training import train_tokenizer
-    from culet.lm.training import train
+    from culet.lm.tokenizers.tokenizer import Tokenizer
+    from culet.lm.tokenizers.training import train_tokenizer
 
 _HOME = {
-    "checkpoint": ("load_config", "load_model", "save_model"),
+    "formats.checkpoint": ("load_config", "load_model", "save_model"),
     "config": ("DecoderConfig",),
     "decoder": ("Decoder",),
-    "folder": ("load", "save"),
-    "completion": ("Completion", "generate", "stream", "stream_batch"),
-    "published": ("preset", "presets", "scaled"),
+    "formats.model_folder": ("load", "save"),
+    "_generate": ("Completion", "generate", "stream", "stream_batch"),
+    "_presets": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),
     "recipe": ("Recipe",),
-    "tokenizer": ("Tokenizer",),
-    "tokenizer_training": ("train_tokenizer",),
-    "training": ("train",),
+    "tokenizers.tokenizer": ("Tokenizer",),
+    "tokenizers.training": ("train_tokenizer",),
+    "_train": ("train",),
 }
 
 __all__ = [

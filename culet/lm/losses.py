@@ -25,8 +25,8 @@ from culet.objectives import (
 Batch = Mapping[str, Array]
 
 
-class Pupil(eqx.Module):
-    """A student beside its teacher, who is not trained: see `culet.lm.training`."""
+class StudentAndTeacher(eqx.Module):
+    """A student beside its teacher, who is not trained: see `culet.lm._train`."""
 
     student: Any
     teacher: Any
@@ -45,11 +45,11 @@ def next_token(*, remat: bool = False, scan: bool = False) -> Objective:
 def from_teacher(*, temperature: float = 1.0, share: float = 1.0, remat: bool = False, scan: bool = False) -> Objective:
     """The teacher's whole distribution in place of the one token that came (2408.00118, section 3).
 
-    `share` of the loss is distillation and the rest next-token likelihood. The model is a `Pupil`.
+    `share` of the loss is distillation and the rest next-token likelihood. The model is a `StudentAndTeacher`.
     """
     _check_share(share)
 
-    def loss(pupil: Pupil, batch: Batch, key: Key[Array, ""]) -> Loss:
+    def loss(pupil: StudentAndTeacher, batch: Batch, key: Key[Array, ""]) -> Loss:
         del key
         student, teacher = pupil.student, pupil.teacher
         hidden = _hidden(student, batch, remat, scan)

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from culet.core.text import find_files, read_objects, read_text, text_field
-from culet.lm.corpus import Document
+from culet.core.text import Document, find_files, read_objects, read_text, text_field
 
 _ENDINGS = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
 
@@ -39,7 +38,7 @@ def read_conversations(paths: Iterable[str | Path]) -> Iterator[list[dict[str, s
     """The conversations in these `.jsonl` files and folders, as messages with "role" and "content".
 
     A line is an object with "messages", or with "prompt" and "completion", which become a user's and an assistant's
-    message. The order of roles is for `culet.lm.chat` to judge.
+    message. The order of roles is for `culet.lm.tokenizers.chat_template` to judge.
 
     Raises as `read_documents` does.
     """

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from culet.objectives.likelihood import weighted_sum
 from culet.objectives.loss import Loss, Scalar
-from culet.objectives.tokens import Per, sequence_starts, silenced, token_loss
+from culet.objectives.tokens import Per, masked, sequence_starts, token_loss
 
 AdversarialReward = Literal["log_d", "minus_log_one_minus_d"]
 
@@ -37,7 +37,7 @@ def recovered_reward(
     add up to the value of its prompt plus the text's log-probability. Differentiable in v' as well: the residual
     gradient, not that of temporal differences with a target held fixed. `positions` as in `token_loss`.
     """
-    chosen, values = silenced(mask, log_probabilities), silenced(mask, values)
+    chosen, values = masked(mask, log_probabilities), masked(mask, values)
     goes_on = mask & ~sequence_starts(mask, positions)
     follows = jnp.concatenate([goes_on[..., 1:], jnp.zeros_like(goes_on[..., :1])], axis=-1) & ~terminal
     later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
@@ -63,7 +63,7 @@ def inverse_q_learning(
     Raises:
         ValueError: `per` is unknown.
     """
-    nll, square = -silenced(mask, log_probabilities), jnp.square(silenced(mask, rewards))
+    nll, square = -masked(mask, log_probabilities), jnp.square(masked(mask, rewards))
     metrics = {"cross_entropy": nll, "squared_reward": square}
     return token_loss(strength * square + nll, mask, metrics, per=per, positions=positions)
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from culet.objectives.loss import Loss
-from culet.objectives.tokens import Per, silenced, token_loss
+from culet.objectives.tokens import Per, masked, token_loss
 
 Direction = Literal["reverse", "forward"]
 Estimator = Literal["k1", "k2", "k3"]
@@ -94,7 +94,7 @@ def sampled_kl(
         ValueError: `direction` or `per` is unknown.
     """
     _check("direction", direction, get_args(Direction))
-    policy, reference = silenced(mask, policy), jax.lax.stop_gradient(silenced(mask, reference))
+    policy, reference = masked(mask, policy), jax.lax.stop_gradient(masked(mask, reference))
     value = kl_estimate(policy, reference, estimator="k3")
     loss = kl_estimate(policy, reference, estimator="k2") if direction == "reverse" else value
     return token_loss(loss, mask, {"reverse_kl": value, "policy_entropy": -policy}, per=per, positions=positions)

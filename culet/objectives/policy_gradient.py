@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from culet.objectives.kl import kl_estimate
 from culet.objectives.loss import Loss, Scalar
-from culet.objectives.tokens import Per, silenced, token_loss
+from culet.objectives.tokens import Per, masked, token_loss
 
 
 class Advantages(NamedTuple):
@@ -104,7 +104,7 @@ def reinforce(
     Raises:
         ValueError: `per` is unknown.
     """
-    policy, advantages = silenced(mask, log_probabilities), jax.lax.stop_gradient(silenced(mask, advantages))
+    policy, advantages = masked(mask, log_probabilities), jax.lax.stop_gradient(masked(mask, advantages))
     loss = -advantages * policy
     return token_loss(loss, mask, {"policy_loss": loss}, per=per, positions=positions)
 
@@ -129,8 +129,8 @@ def ppo(
     Raises:
         ValueError: `per` is unknown.
     """
-    policy = silenced(mask, log_probabilities)
-    behaviour, advantages = jax.lax.stop_gradient((silenced(mask, behaviour), silenced(mask, advantages)))
+    policy = masked(mask, log_probabilities)
+    behaviour, advantages = jax.lax.stop_gradient((masked(mask, behaviour), masked(mask, advantages)))
     ratio = jnp.exp(policy - behaviour)
     free, held = ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages
     loss = -jnp.minimum(free, held)
@@ -155,7 +155,7 @@ def value_loss(
     Raises:
         ValueError: `per` is unknown.
     """
-    loss = 0.5 * jnp.square(silenced(mask, values) - jax.lax.stop_gradient(silenced(mask, returns)))
+    loss = 0.5 * jnp.square(masked(mask, values) - jax.lax.stop_gradient(masked(mask, returns)))
     return token_loss(loss, mask, {"value_loss": loss}, per=per, positions=positions)
 
 
@@ -176,8 +176,8 @@ def clipped_value_loss(
     Raises:
         ValueError: `per` is unknown.
     """
-    values = silenced(mask, values)
-    before, returns = jax.lax.stop_gradient((silenced(mask, behaviour_values), silenced(mask, returns)))
+    values = masked(mask, values)
+    before, returns = jax.lax.stop_gradient((masked(mask, behaviour_values), masked(mask, returns)))
     held = before + jnp.clip(values - before, -clip, clip)
     loss = 0.5 * jnp.maximum(jnp.square(values - returns), jnp.square(held - returns))
     return token_loss(loss, mask, {"value_loss": loss}, per=per, positions=positions)

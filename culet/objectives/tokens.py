@@ -26,7 +26,7 @@ A sequence without any token that counts is no sequence: padding a batch with em
 """
 
 
-def silenced(mask: Bool[Array, "*B T"], values: Float[Array, "*B T"]) -> Float[Array, "*B T"]:
+def masked(mask: Bool[Array, "*B T"], values: Float[Array, "*B T"]) -> Float[Array, "*B T"]:
     """`values`, at least in float32, and 0 where the mask is false, whatever stood there, NaN too.
 
     To be done before any arithmetic, because the gradient of what is thrown away later may still be NaN.
@@ -39,7 +39,7 @@ def sequence_sum(values: Float[Array, "*B T"], mask: Bool[Array, "*B T"]) -> Flo
 
     The mask holds the completion with its end token, and neither prompt nor padding.
     """
-    return silenced(mask, values).sum(axis=-1)
+    return masked(mask, values).sum(axis=-1)
 
 
 def sequence_starts(like: Bool[Array, "*B T"], positions: Int[Array, "*B T"] | None) -> Bool[Array, "*B T"]:
@@ -73,7 +73,7 @@ def token_loss(
     share = 1 / jnp.maximum(lengths, 1)[row].reshape(mask.shape) if per == "sequence_mean" else None
 
     def total(values: Array) -> Array:
-        values = silenced(mask, values)
+        values = masked(mask, values)
         return (values if share is None else values * share.astype(values.dtype)).sum()
 
     return Loss(total(values), weight, {name: total(jax.lax.stop_gradient(each)) for name, each in metrics.items()})

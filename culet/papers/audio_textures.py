@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from culet.inference.textures.settings import TextureSettings
+    from culet.audio.textures.settings import TextureSettings
 
 GRAM, RHYTHM, ALL, OTHER = "gram", "+ rhythm", "all terms", "another draw"
 RATE, WINDOW, BEAT = 8000, 256, 0.4  # Hz, samples, seconds
@@ -24,7 +24,7 @@ GRAM_WEIGHT = 150.0
 
 
 def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
-    from culet.inference.textures.settings import TextureSettings
+    from culet.audio.textures.settings import TextureSettings
 
     sizes: Mapping[Scale, dict[str, int]] = {
         "smoke": {"iterations": 2, "filters": 4, "widths": 2, "phase_iterations": 2},
@@ -34,16 +34,16 @@ def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSe
 
 
 def _source(name: str, scale: Scale, seed: int) -> np.ndarray:
-    from culet.inference.textures import sources
+    from culet.audio.textures import sources
 
     return getattr(sources, name)(SECONDS[scale], RATE, seed)
 
 
-def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False, **weights: float) -> Arm:
+def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False, **weights: float) -> Variant:
     """Synthesis from `sources`. `shuffled` breaks it: what is copied is a source cut into frames and mixed up."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
-        from culet.inference.textures.synthesis import synthesise_texture
+        from culet.audio.textures.synthesis import synthesise_texture
 
         settings = _settings(scale, seed, weights)
         found: dict[str, Any] = {"budget": settings.iterations}
@@ -54,7 +54,7 @@ def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False,
             found |= _judge(name, source, made.samples, scale, seed)
         return found
 
-    return Arm(what=what, run=one_by_one(run))
+    return Variant(description=what, run=per_seed(run))
 
 
 def _mixed_up(samples: np.ndarray, seed: int) -> np.ndarray:
@@ -76,9 +76,9 @@ def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: i
     import jax
     import jax.numpy as jnp
 
-    from culet.inference.textures.features import RandomFeatures
-    from culet.inference.textures.scores import beat_error, gram_distance, likeness
-    from culet.inference.textures.spectrogram import in_units, log_magnitude
+    from culet.audio.textures.features import RandomFeatures
+    from culet.audio.textures.scores import beat_error, gram_distance, likeness
+    from culet.audio.textures.spectrogram import in_units, log_magnitude
 
     old, unit = log_magnitude(source, WINDOW)
     made = in_units(new, unit, WINDOW)
@@ -96,20 +96,20 @@ def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: i
 
 
 def _figure(findings: Findings) -> "Figure":
-    """The spectrograms of the first seed: a column for each source, which stands on top, and a row for each arm."""
+    """The spectrograms of the first seed: a column for each source, which stands on top, and a row for each variant."""
     from matplotlib.figure import Figure
 
-    from culet.inference.textures.spectrogram import log_magnitude
+    from culet.audio.textures.spectrogram import log_magnitude
 
     scale = _scale(findings)
     figure = Figure(figsize=(11, 1.5 * len(findings) + 1.9), dpi=80, layout="constrained")
     grid: Any = figure.subplots(len(findings) + 1, len(SOURCES), squeeze=False, sharey=True)
     for column, name in zip(grid.T, SOURCES, strict=True):
         shown = {"the source": log_magnitude(_source(name, scale, 0), WINDOW)[0]}
-        for arm, found in findings.items():
+        for variant, found in findings.items():
             if f"{name}_loss" in found:
                 scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
-                shown[f"{arm}: {scores}"] = found[f"{name}_spectrogram"][0]
+                shown[f"{variant}: {scores}"] = found[f"{name}_spectrogram"][0]
         for axes in column[len(shown) :]:
             axes.set_axis_off()
         for axes, (label, one) in zip(column, shown.items(), strict=False):
@@ -128,14 +128,14 @@ def _scale(findings: Findings) -> Scale:
 
 def _sounds(findings: Findings) -> Mapping[str, bytes]:
     """The first seed's sounds as WAV files, the sources among them."""
-    from culet.inference.textures.wav import wav_bytes
+    from culet.audio.wav import wav_bytes
 
     files = {f"{name}_source.wav": wav_bytes(_source(name, _scale(findings), 0), RATE) for name in SOURCES}
-    for arm in (GRAM, RHYTHM, ALL):
-        label = arm.removeprefix("+ ").replace(" ", "_")
+    for variant in (GRAM, RHYTHM, ALL):
+        label = variant.removeprefix("+ ").replace(" ", "_")
         for name in SOURCES:
-            if f"{name}_sound" in findings[arm]:
-                files[f"{name}_{label}.wav"] = wav_bytes(findings[arm][f"{name}_sound"][0], RATE)
+            if f"{name}_sound" in findings[variant]:
+                files[f"{name}_{label}.wav"] = wav_bytes(findings[variant][f"{name}_sound"][0], RATE)
     return files
 
 
@@ -151,13 +151,13 @@ experiment = Experiment(
         Metric(name="clicks_loss", unit="Gram distance, clicks", better="lower"),
     ],
     budget_unit="steps of L-BFGS at most",
-    arms={
+    variants={
         GRAM: _arm("Gram matrices alone", rhythm=0.0, diversity=0.0),
         RHYTHM: _arm("with autocorrelations beyond 0.2 s", rhythm=1.0, diversity=0.0),
         ALL: _arm("with a penalty on likeness to the source too", ("birds",), rhythm=1.0, diversity=0.3),
-        OTHER: Arm(
-            what="the generator of the source with another seed: what a new sound is like",
-            run=one_by_one(_another_draw),
+        OTHER: Variant(
+            description="the generator of the source with another seed: what a new sound is like",
+            run=per_seed(_another_draw),
             equal_budget=False,
         ),
     },
@@ -184,7 +184,7 @@ experiment = Experiment(
     },
     figure=_figure,
     files=_sounds,
-    different="Generated sources of 3 s at 8 kHz (a metronome, birds that chirp at Poisson times) in place of "
+    deviations="Generated sources of 3 s at 8 kHz (a metronome, birds that chirp at Poisson times) in place of "
     "recordings of 7 s at 16 kHz; 256 filters of 4 widths instead of 512 of 6, and 300 steps of L-BFGS instead of "
     "2,000. Spectrograms are standardised before the networks, terms are relative, and diversity is a smooth maximum "
     "of cosines over shifts. The weights were chosen on other seeds, for the Gram distance of all terms together. With "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,13 +21,13 @@ EXAMINED: Mapping[Scale, int] = {"smoke": 64, "laptop": 4000}
 LOOKS = 50
 NATS = 8.0  # the capacity at the end
 GROWTH = 0.6  # of the training, in which it grows
-RATE, COOLING = 2e-3, 0.3  # of Adam, for all arms; it falls in a line to 2% over that last share of the training
+RATE, COOLING = 2e-3, 0.3  # of Adam, for all variants; it falls in a line to 2% over that last share of the training
 ON = 0.1  # nats; a latent that tells as much is on
 GRADES = (2, 4, 8, 8)  # classes into which the factors are cut for the score, in the order of `FACTORS`
 
 
-def _arm(what: str, **pressure: float) -> Arm:
-    return Arm(what=what, run=functools.partial(_run, pressure), vmapped=True)
+def _arm(what: str, **pressure: float) -> Variant:
+    return Variant(description=what, run=functools.partial(_run, pressure), vmapped=True)
 
 
 def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
@@ -36,8 +36,8 @@ def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Map
     import jax.numpy as jnp
 
     from culet.core import fit
-    from culet.inference.disentangling.recipe import CapacityRecipe
-    from culet.inference.disentangling.sprites import draw_sprites, random_factors
+    from culet.generative.recipe import CapacityRecipe
+    from culet.generative.sprites import draw_sprites, random_factors
 
     steps = STEPS[scale]
     recipe = CapacityRecipe(steps=steps, batch_size=BATCH[scale], capacity=NATS, growth=GROWTH, **pressure)
@@ -71,7 +71,7 @@ def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Map
 
 def _scores(codes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The gap of each factor [F], and what each latent tells of each factor as a share of its entropy [Z, F]."""
-    from culet.inference.disentangling.mig import mutual_information, mutual_information_gap
+    from culet.generative.mig import mutual_information, mutual_information_gap
 
     information, entropy = mutual_information(codes, classes)
     return mutual_information_gap(codes, classes), information / entropy
@@ -79,16 +79,16 @@ def _scores(codes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @functools.cache
 def _programs(steps: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """To create states from seeds, to train them by a step, and to examine their models; compiled once for all arms."""
+    """To create states from seeds, train them by a step and measure their models; compiled once for all variants."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
     import optax
 
     from culet.core import TrainState, training_step
-    from culet.inference.disentangling.autoencoder import DenseAutoEncoder
-    from culet.inference.disentangling.training import objective
-    from culet.inference.disentangling.traverse import encode, traversals
+    from culet.generative.autoencoder import DenseAutoEncoder
+    from culet.generative.training import objective
+    from culet.generative.traverse import encode, traversals
     from culet.objectives.variational import bernoulli_cross_entropy
 
     begin = round((1 - COOLING) * steps)
@@ -121,24 +121,24 @@ class _Batches:
     """New sprites for each seed, with the pressure of the step, which they share."""
 
     def __init__(self, seeds: Sequence[int], recipe: Any):
-        from culet.inference.disentangling.sprites import SpriteBatches
+        from culet.generative.sprites import SpriteBatches
 
         self.parts, self.recipe = [SpriteBatches(recipe.batch_size, seed=seed) for seed in seeds], recipe
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         import jax.numpy as jnp
 
-        from culet.inference.disentangling.training import pressure_at
+        from culet.generative.training import pressure_at
 
         images = jnp.stack([part[step]["images"] for part in self.parts])
         return {"images": images} | pressure_at(self.recipe, step)
 
 
-def _onsets(arm: Mapping[str, np.ndarray]) -> np.ndarray:
+def _onsets(variant: Mapping[str, np.ndarray]) -> np.ndarray:
     """At which share of the training each factor's most telling latent was on; 1 for never: [N, F]."""
-    on = arm["switched_on"] > ON
+    on = variant["switched_on"] > ON
     share = np.where(on.any(axis=1), on.argmax(axis=1) / (on.shape[1] - 1), 1.0)
-    return np.take_along_axis(share, arm["information"].argmax(axis=1), axis=1)
+    return np.take_along_axis(share, variant["information"].argmax(axis=1), axis=1)
 
 
 def _shape_after_position(findings: Findings) -> np.ndarray:
@@ -147,11 +147,11 @@ def _shape_after_position(findings: Findings) -> np.ndarray:
 
 
 def _figure(findings: Findings) -> "Figure":
-    """Latents switching on and their traversals, for the first seed; the gap of each factor, for all arms."""
+    """Latents switching on and their traversals, for the first seed; the gap of each factor, for all variants."""
     from matplotlib.figure import Figure
 
     from culet.core.plot import COLOURS
-    from culet.inference.disentangling.sprites import FACTORS
+    from culet.generative.sprites import FACTORS
 
     figure = Figure(figsize=(11, 7), dpi=120, layout="constrained")
     panels: Any = figure.subplot_mosaic([["on", "moved"], ["gaps", "moved"]])
@@ -163,9 +163,9 @@ def _figure(findings: Findings) -> "Figure":
     handles = {label: handle for handle, label in zip(*panels["on"].get_legend_handles_labels(), strict=True)}
     panels["on"].legend(handles.values(), handles.keys(), title="tells most of", frameon=False, fontsize=8)
     panels["on"].set(xlabel="% of training", ylabel="nats told by a latent", title="Latents switch on")
-    for i, (name, arm) in enumerate(findings.items()):
+    for i, (name, variant) in enumerate(findings.items()):
         place = np.arange(len(FACTORS)) + 0.25 * (i - 1)
-        panels["gaps"].bar(place, arm["gaps"].mean(axis=0), 0.22, color=COLOURS[i], label=name)
+        panels["gaps"].bar(place, variant["gaps"].mean(axis=0), 0.22, color=COLOURS[i], label=name)
     panels["gaps"].set(xticks=range(len(FACTORS)), xticklabels=FACTORS, title="Mutual information gap")
     panels["gaps"].legend(frameon=False, fontsize=8)
     order = np.argsort(-looks[-1])
@@ -176,14 +176,14 @@ def _figure(findings: Findings) -> "Figure":
 
 
 def _picture(findings: Findings) -> Mapping[str, bytes]:
-    """The first seed's traversals for each arm as a PNG, for comparison."""
+    """The first seed's traversals for each variant as a PNG, for comparison."""
     import io
 
     import matplotlib.image
 
     files = {}
-    for name, arm in findings.items():
-        strips = np.pad(arm["moved"][0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.5)
+    for name, variant in findings.items():
+        strips = np.pad(variant["moved"][0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.5)
         rows = np.concatenate([np.concatenate(list(strip), axis=1) for strip in strips])
         file = io.BytesIO()
         matplotlib.image.imsave(file, np.kron(rows, np.ones((2, 2))), cmap="gray", vmin=0, vmax=1, format="png")
@@ -201,7 +201,7 @@ experiment = Experiment(
         Metric(name="divergence", unit="nats told by the code", better="higher"),
     ],
     budget_unit="gradient steps",
-    arms={
+    variants={
         CAPACITY: _arm("beta-VAE with gamma 5 and a capacity that grows to 8 nats", gamma=5.0),
         PLAIN: _arm("variational autoencoder", gamma=0.0, beta=1.0),
         STRONG: _arm("beta-VAE with beta 8", gamma=0.0, beta=8.0),
@@ -232,13 +232,13 @@ experiment = Experiment(
     control={CAPACITY: _arm("the same without any pressure on the code (gamma 0)", gamma=0.0)},
     figure=_figure,
     files=_picture,
-    different="Sprites of 16 x 16 pixels are drawn on demand instead of dSprites' fixed 737,280 images of 64 x 64: a "
+    deviations="Sprites of 16 x 16 pixels are drawn on demand instead of dSprites' fixed 737,280 images of 64 x 64: a "
     "square or an ellipse, its scale, x and y, and no orientation. Ellipses are wide and y has a longer way than x, "
     "because latents turn freely between two factors that matter alike. Dense layers of 128, three each way, instead "
     "of convolutions; 8,000 steps instead of 100,000s; capacity to 8 nats with gamma 5 instead of 25 with 1,000, as "
     "beta 1 tells 6 nats of such sprites. Picked on pilots with seeds from 100: of five kinds of sprites the one on "
     "which the method was furthest above beta 1, gamma (3 to 100), capacity (6.5 to 12), growth, the activation, the "
-    "number of steps, and for all arms the learning rate of 0.001, 0.002 and 0.004 with which beta 1 had its best "
+    "number of steps, and for all variants the learning rate of 0.001, 0.002 and 0.004 with which beta 1 had its best "
     "bound. With it beta 8 reconstructs best too (23.6 nats; 23.8 and 23.7 with the others, of which the larger failed "
     "on one of three seeds); its own objective is 30.4, and 30.2 with 0.001. The gap (Chen and others 2018) is not in "
     "the paper, which shows pictures; it is that of sampled codes, "

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from culet.inference.celeste import Scene
+    from culet.astronomy import Scene
 
 _SCENES: dict[Scale, dict[str, int]] = {"laptop": {}, "smoke": {"sources": 4, "size": 64, "bands": 2}}
 _RADIUS = 2.0  # pixels within which a source counts as found
@@ -21,7 +21,7 @@ _TOO_WIDE = 1.5  # what the control multiplies the point spread function's width
 
 
 def _scene(seed: int, scale: Scale) -> "Scene":
-    from culet.inference.celeste import make_scene
+    from culet.astronomy import make_scene
 
     return make_scene(seed, **_SCENES[scale])
 
@@ -37,7 +37,7 @@ def _blurred(seed: int, scale: Scale) -> Mapping[str, Any]:
 def _fitted(scene: "Scene", wider: float) -> Mapping[str, Any]:
     import equinox as eqx
 
-    from culet.inference.celeste import sky_prior, survey
+    from culet.astronomy import sky_prior, survey
 
     field = eqx.tree_at(lambda f: f.psf.covariances, scene.field, scene.field.psf.covariances * wider**2)
     found = survey(field, sky_prior(len(field.bands)), progress=False)
@@ -47,7 +47,7 @@ def _fitted(scene: "Scene", wider: float) -> Mapping[str, Any]:
 
 
 def _apertures(seed: int, scale: Scale) -> Mapping[str, Any]:
-    from culet.inference.celeste import detect
+    from culet.astronomy import detect
 
     scene = _scene(seed, scale)
     found = detect(scene.field)
@@ -58,8 +58,8 @@ def _apertures(seed: int, scale: Scale) -> Mapping[str, Any]:
 
 def _against(scene: "Scene", position: Any, log_flux: Any, sd: Any, star: Any) -> dict[str, Any]:
     """Errors by true source, negative where it was not found [S], and their summaries."""
-    from culet.inference.celeste import match
-    from culet.inference.celeste.catalogue import Z90
+    from culet.astronomy import match
+    from culet.astronomy.catalogue import Z90
 
     rows, true = match(position, scene.position, _RADIUS)
     truth = np.log(scene.flux[true])
@@ -87,7 +87,7 @@ def _lower_by(name: str) -> Any:
     """How much lower the model's mean error is, as a share of the baseline's, over sources that both found [N]."""
 
     def margin(findings: Findings) -> np.ndarray:
-        ours, theirs = (np.asarray(findings[arm][name]) for arm in ("celeste", "apertures"))
+        ours, theirs = (np.asarray(findings[variant][name]) for variant in ("celeste", "apertures"))
         both = (ours >= 0) & (theirs >= 0)
         means = [np.where(both, errors, 0).sum(axis=1) / both.sum(axis=1) for errors in (ours, theirs)]
         return 1 - means[0] / means[1]
@@ -118,10 +118,10 @@ def _figure(findings: Findings) -> "Figure":
     axes[0, 1].set_title("What the model leaves, in deviations of the sky", loc="left")
     panels = (("position_errors", "position error, pixels"), ("colour_errors", "colour error, magnitudes"))
     for panel, (name, label) in zip(axes[1], panels, strict=True):
-        for colour, (arm, found) in zip(COLOURS, findings.items(), strict=False):
+        for colour, (variant, found) in zip(COLOURS, findings.items(), strict=False):
             errors = np.sort(np.asarray(found[name]).ravel())
             errors = errors[errors >= 0]
-            panel.plot(errors, np.arange(1, errors.size + 1) / errors.size, label=arm, color=colour)
+            panel.plot(errors, np.arange(1, errors.size + 1) / errors.size, label=variant, color=colour)
         panel.set(xscale="log", xlabel=label, ylabel="share of sources below")
         panel.legend(frameon=False)
     return figure
@@ -143,9 +143,11 @@ experiment = Experiment(
         Metric(name="false", unit="of the catalogue", better="lower"),
     ),
     budget_unit="images of the field",
-    arms={
-        "celeste": Arm(what="the model fitted to all bands at once, neighbours held fixed", run=one_by_one(_celeste)),
-        "apertures": Arm(what="matched filter, apertures of 0.8 FWHM, ring sky", run=one_by_one(_apertures)),
+    variants={
+        "celeste": Variant(
+            description="the model fitted to all bands at once, neighbours held fixed", run=per_seed(_celeste)
+        ),
+        "apertures": Variant(description="matched filter, apertures of 0.8 FWHM, ring sky", run=per_seed(_apertures)),
     },
     claims=(
         Claim(
@@ -161,11 +163,13 @@ experiment = Experiment(
         Claim(text="The 90% intervals of fluxes hold the truth in 80 to 98% of cases.", margin=_coverage, at_least=0.0),
     ),
     control={
-        "celeste": Arm(what="the model told of a point spread function 1.5 times too wide", run=one_by_one(_blurred))
+        "celeste": Variant(
+            description="the model told of a point spread function 1.5 times too wide", run=per_seed(_blurred)
+        )
     },
     figure=_figure,
     computes_at_smoke=True,
-    different="Fields of 3 bands, 128 x 128 pixels and 40 sources drawn from the model's own prior stand for SDSS; "
+    deviations="Fields of 3 bands, 128 x 128 pixels and 40 sources drawn from the model's own prior stand for SDSS; "
     "the sky has 100 counts, and no two sources are nearer than 5 pixels. A log-normal flux per band and type in place "
     "of a reference flux and colours; each type has a posterior of its own and is weighed by its evidence, with "
     "Laplace's volume for position and shape; variances by linear response; Newton's method in place of L-BFGS; a "

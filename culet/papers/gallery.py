@@ -7,8 +7,8 @@ from typing import Any
 import jinja2
 
 from culet.core.files import atomic_folder
-from culet.papers import built, find_experiment
-from culet.papers.results import number, overview, read_result, spread
+from culet.experiments.results import number, read_result, spread
+from culet.papers import built, find_experiment, overview
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SOUNDS, _PICTURES = (".wav",), (".png", ".jpg", ".gif")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Measurements, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Measurements, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from culet.lm import DecoderConfig
-    from culet.papers.language import Course
+    from culet.tasks.small_models import Course
 
 GRIFFIN, ROPE, NOPE = "Griffin", "global attention, RoPE", "global attention, no positions"
 CONTEXTS: Mapping[Scale, tuple[int, int]] = {"smoke": (64, 64), "laptop": (1024, 16 * 1024)}
@@ -23,17 +23,17 @@ REPEATS: Mapping[Scale, int] = {"smoke": 1, "laptop": 25}
 
 
 def _course(scale: Scale) -> "Course":
-    from culet.papers.language import Course
+    from culet.tasks.small_models import Course
 
     if scale == "smoke":
         return Course(steps=4, batch_size=4, length=32, rate=4e-3)
-    return Course(steps=160, batch_size=16, length=128, rate=8e-3)  # of 2, 4 and 8e-3, the best for each arm
+    return Course(steps=160, batch_size=16, length=128, rate=8e-3)  # of 2, 4 and 8e-3, the best for each variant
 
 
 def _config(scale: Scale, pattern: str, rope_fraction: float = 0.5) -> "DecoderConfig":
     """Layers of Griffin's kinds; the MLPs of global attention make up for its fewer parameters."""
     from culet.lm import scaled
-    from culet.papers.language import VOCABULARY
+    from culet.tasks.small_models import VOCABULARY
 
     small = scale == "smoke"
     width, layers = (16, min(2, len(pattern))) if small else (96, 3)
@@ -50,7 +50,7 @@ def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         import jax
 
-        from culet.papers.language import (
+        from culet.tasks.small_models import (
             beyond_training,
             learn,
             parameters,
@@ -72,11 +72,11 @@ def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
             **beyond_training(model, held_out, course.length),
         }
 
-    return one_by_one(run)
+    return per_seed(run)
 
 
 def _figure(findings: Findings) -> "Figure":
-    from culet.papers.language import place_figure
+    from culet.tasks.small_models import place_figure
 
     return place_figure(findings, "Rows of eight times the training length", beyond=True)
 
@@ -101,10 +101,10 @@ experiment = Experiment(
         Metric(name="parameters", unit="numbers", better="lower"),
     ],
     budget_unit="tokens read",
-    arms={
-        GRIFFIN: Arm(what="recurrence, recurrence, attention to the last 64 tokens", run=_arm("RRL")),
-        ROPE: Arm(what="attention to all tokens, rotary positions", run=_arm("G", rope_fraction=1.0)),
-        NOPE: Arm(what="the same without positions", run=_arm("G", rope_fraction=0.0)),
+    variants={
+        GRIFFIN: Variant(description="recurrence, recurrence, attention to the last 64 tokens", run=_arm("RRL")),
+        ROPE: Variant(description="attention to all tokens, rotary positions", run=_arm("G", rope_fraction=1.0)),
+        NOPE: Variant(description="the same without positions", run=_arm("G", rope_fraction=0.0)),
     },
     claims=[
         Claim(
@@ -131,9 +131,9 @@ experiment = Experiment(
             at_least=0.0,
         ),
     ],
-    control={GRIFFIN: Arm(what="its local attention made global", run=_arm("RRG"))},
+    control={GRIFFIN: Variant(description="its local attention made global", run=_arm("RRG"))},
     figure=_figure,
-    different="The paper's models have at least 100M parameters, here they have 0.5 million; they read rows of 2,048 "
+    deviations="The paper's models have at least 100M parameters, here they have 0.5 million; they read rows of 2,048 "
     "tokens and more, here of 128 in training and up to 1,024 in the evaluation; and the text is Python's own "
     "documentation. The cost is that of one sequence on a CPU, where the paper times batches on a TPU.",
     usage="culet train TEXTS --preset griffin-100m --scaled layers=3,width=96,heads=2,window=64 --out MODEL",

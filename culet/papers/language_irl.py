@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from culet.align.experience import Method
-    from culet.papers.captions import Use
+    from culet.tasks.captions import Use
 
 IRL, ONLINE, GAIL = "IQLearn", "online IQLearn", "GAIL"
 LIKELIHOOD, REGULARISED, SAME_RATE = "likelihood", "likelihood, regularised", "likelihood, IQLearn's rate"
 SHARES = (0.01, 0.05, 0.2)
-LEAST: Mapping[str, int] = {ONLINE: 1, GAIL: 1}  # of which an arm has so many, as its steps are slow
+LEAST: Mapping[str, int] = {ONLINE: 1, GAIL: 1}  # of which a variant has so many, as its steps are slow
 PERCENT = tuple(f"{100 * share:g}" for share in SHARES)
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 200}
 BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
-TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
+TUNED: Mapping[str, Mapping[str, float]] = {  # see `deviations`
     LIKELIHOOD: {"rate": 2e-3},
     REGULARISED: {"rate": 2e-3, "weight_decay": 3.0, "smoothing": 0.2},
     IRL: {"rate": 1e-3, "strength": 0.03},
@@ -38,12 +38,12 @@ TUNED: Mapping[str, Mapping[str, float]] = {  # see `different`
 def run(
     name: str, seed: int, scale: Scale, use: "Use" = "judging", *, mixed_up: bool = False, tuned: Any = None
 ) -> dict[str, Any]:  # fmt: skip
-    """An arm with each share of the data, [F, ...]; `mixed_up` learns from captions of other pictures.
+    """A variant with each share of the data, [F, ...]; `mixed_up` learns from captions of other pictures.
 
     With "tuning" for `use` and other numbers in place of `TUNED` it is what those were chosen by.
     """
     from culet.align.loop import AlignRecipe
-    from culet.papers.shortening import NEW_TOKENS, count_of, learned, lessons
+    from culet.tasks.shortening import NEW_TOKENS, count_of, learned, lessons
 
     shares = SHARES[: LEAST.get(name)]
     name = IRL if scale == "smoke" else name  # there one for all, so that little is compiled
@@ -78,19 +78,19 @@ def _summaries(stacked: Mapping[str, np.ndarray]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _arm(name: str, what: str, mixed_up: bool = False) -> Arm:
-    return Arm(what=what, run=one_by_one(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
+def _arm(name: str, what: str, mixed_up: bool = False) -> Variant:
+    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
 
 
 def _over(
-    gain: Callable[[Findings, str], Float[np.ndarray, "N"]], *arms: str
+    gain: Callable[[Findings, str], Float[np.ndarray, "N"]], *variants: str
 ) -> Callable[[Findings], Float[np.ndarray, "N"]]:
-    """The least gain of IQLearn over some arms."""
-    return lambda findings: np.min([gain(findings, arm) for arm in arms], axis=0)
+    """The least gain of IQLearn over some variants."""
+    return lambda findings: np.min([gain(findings, variant) for variant in variants], axis=0)
 
 
 def _front_gain(findings: Findings, over: str) -> Float[np.ndarray, "N"]:
-    from culet.papers.shortening import gain_at_equal_likeness
+    from culet.tasks.shortening import gain_at_equal_likeness
 
     return gain_at_equal_likeness(findings[IRL], findings[over]).mean(axis=1)
 
@@ -143,12 +143,12 @@ def _figure(findings: Findings) -> "Figure":
 
 
 def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
-    """The mean over seeds of each arm with a thin line for each seed, with one of the shares of the data."""
+    """The mean over seeds of each variant with a thin line for each seed, with one of the shares of the data."""
     from culet.core.plot import COLOURS
 
     for (name, found), colour in zip(findings.items(), COLOURS, strict=True):
         if place >= found[y].shape[1]:
-            continue  # an arm with fewer shares
+            continue  # a variant with fewer shares
         across, up = found[x][:, place], found[y][:, place]
         axes.plot(np.broadcast_to(across, up.shape).T, up.T, color=colour, alpha=0.3, linewidth=0.7)
         axes.plot(across.mean(axis=0), up.mean(axis=0), color=colour, marker=".", label=name)
@@ -159,14 +159,16 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
 _DIFFERENT = (
     "The paper fine-tunes T5 and PaLM 2 on summaries, translations and sums; here a decoder of 0.16 million parameters "
     "tells a caption of Multi30k in the words of the shortest one of the same picture (made-up ones at smoke scale, "
-    "where all arms are IQLearn and nothing is pre-trained). ROUGE-1 is against the two shortest captions, the better "
+    "where all variants are IQLearn and nothing is pre-trained). ROUGE-1 is against the two shortest "
+    "captions, the better "
     "counts. The decoder is pre-trained once, by likelihood, to restore captions of other pictures from 70% of their "
     "words; it has no cap on its logits, whose sum the method gives a meaning, and no warm-up of the strength: the "
     "values begin at 11 nats and were no trouble. Seeds choose the pictures and their order, the decoder being one for "
     "all as in the paper. Shares are of the 29,000 training pictures, drawn from half of them. All runs have 200 steps "
     "of 32, a cosine and 6 points; one stops early by its likeliest completions for 256 pictures of which nothing is "
     "learned, and diversity and rewards are those of that policy. The reward is added up over a completion, without "
-    "discount, as the paper does for online IQLearn, and completions are each arm's own at temperature 1. GAIL begins "
+    "discount, as the paper does for online IQLearn, and completions are each variant's own at temperature 1. "
+    "GAIL begins "
     "with the pre-trained decoder too, with likelihood beside. It and online IQLearn have 1% of the data alone, as "
     "they write completions at each step and take up to three times as long. A pilot on seed 100 and the validation "
     "pictures chose by the mean of early stopped ROUGE-1 over shares. Likelihood had 0.422, 0.425 and 0.416 with the "
@@ -175,7 +177,7 @@ _DIFFERENT = (
     "strengths 0.01, 0.03 and 0.1 0.423, 0.423 and 0.413 at 1e-3, and the former two 0.421 and 0.420 at 2e-3; online "
     "IQLearn with 0.03 0.424 and 0.421; GAIL 0.422 at 1e-3, where nothing else was tried. A larger rate falls deeper "
     "from the best point, so likelihood is run at IQLearn's rate too; IQLearn was not tried with weight decay or "
-    "smoothing, with which the paper has no arm."
+    "smoothing, with which the paper has no variant."
 )
 
 experiment = Experiment(
@@ -192,7 +194,7 @@ experiment = Experiment(
         Metric(name="mean_length", unit="tokens", better="higher"),
     ],
     budget_unit="gradient steps with each share of the data",
-    arms={
+    variants={
         IRL: _arm(IRL, "likelihood and the squared reward that it implies, on the data"),
         ONLINE: _arm(ONLINE, "the same, a tenth of the regulariser on what the policy writes; 1% of the data alone"),
         LIKELIHOOD: _arm(LIKELIHOOD, "maximum likelihood"),
@@ -238,7 +240,7 @@ experiment = Experiment(
     ],
     control={IRL: _arm(IRL, "the same, taught with captions of other pictures", mixed_up=True)},
     figure=_figure,
-    different=_DIFFERENT,
+    deviations=_DIFFERENT,
     usage="from culet.align.methods import InverseQLearning; "
     "align(policy, InverseQLearning(strength=0.03), prompts, AlignRecipe())",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Key
@@ -135,15 +135,15 @@ def _held_out(method: "Method", seed: int, budget: int) -> np.ndarray:
     return np.asarray(jnp.mean(jax.nn.logsumexp(each, axis=0)) - np.log(500))
 
 
-def _arm(what: str, method: "Method", equal_budget: bool = True) -> Arm:
-    return Arm(what=what, run=one_by_one(functools.partial(_run, method)), equal_budget=equal_budget)
+def _arm(what: str, method: "Method", equal_budget: bool = True) -> Variant:
+    return Variant(description=what, run=per_seed(functools.partial(_run, method)), equal_budget=equal_budget)
 
 
-def _closer(*arms: str) -> Callable[[Findings], np.ndarray]:
-    """How many times farther from the target the best of `arms` is than ten components [N]."""
+def _closer(*variants: str) -> Callable[[Findings], np.ndarray]:
+    """How many times farther from the target the best of `variants` is than ten components [N]."""
 
     def margin(findings: Findings) -> np.ndarray:
-        others = np.min([findings[arm]["four_modes"] for arm in arms], axis=0)
+        others = np.min([findings[variant]["four_modes"] for variant in variants], axis=0)
         return others / np.asarray(findings["ten"]["four_modes"])
 
     return margin
@@ -156,12 +156,12 @@ def _figure(findings: Findings) -> "Figure":
     figure = Figure(figsize=(2.6 * len(findings), 3.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(1, len(findings), squeeze=False)
-    for panel, (arm, found) in zip(axes[0], findings.items(), strict=True):
+    for panel, (variant, found) in zip(axes[0], findings.items(), strict=True):
         extent = (-_REACH, _REACH, -_REACH, _REACH)
         panel.imshow(np.sqrt(np.asarray(found["density"])[0]), origin="lower", cmap="Blues", extent=extent)
         for x in (-2.5, 2.5):
             panel.plot([x, x], [-2.5, 2.5], "+", color="#d1622b")
-        panel.set(title=f"{arm}: {np.mean(found['four_modes']):.3f} nats", xlim=(-6, 6), ylim=(-6, 6))
+        panel.set(title=f"{variant}: {np.mean(found['four_modes']):.3f} nats", xlim=(-6, 6), ylim=(-6, 6))
     return figure
 
 
@@ -174,7 +174,7 @@ experiment = Experiment(
         Metric(name="regression", unit="nats per held-out label", better="higher"),
     ),
     budget_unit="gradients of the log density, at most",
-    arms={
+    variants={
         "ten": _arm("nonparametric variational inference, ten components", _npv(10)),
         "one": _arm("the same with one component", _npv(1)),
         "mean field": _arm("ADVI, independent coordinates", _advi(full_rank=False)),
@@ -195,7 +195,7 @@ experiment = Experiment(
     ),
     control={"ten": _arm("ten components that all begin in one place", _npv(10, together=True))},
     figure=_figure,
-    different="Two densities in the plane whose divergence a grid gives, and a hierarchical logistic regression on "
+    deviations="Two densities in the plane whose divergence a grid gives, and a hierarchical logistic regression on "
     "drawn data, in place of the paper's sets. All means move at once by L-BFGS, not one after the other.",
     usage="from culet.inference import npv; posterior, bounds = npv(log_density, starts, key)",
 )

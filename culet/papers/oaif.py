@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,11 +18,11 @@ FORMS = ("DPO", "IPO", "SLiC")
 OFFLINE, ONLINE = ({form: f"{when} {form}" for form in FORMS} for when in ("offline", "online"))
 SHORT, VERY_SHORT = "online DPO, short", "online DPO, very short"
 TOLD = (ONLINE["DPO"], SHORT, VERY_SHORT)
-BETAS = {"DPO": 0.1, "IPO": 0.1, "SLiC": 0.002}  # the paper's, but for IPO: see `different`
+BETAS = {"DPO": 0.1, "IPO": 0.1, "SLiC": 0.002}  # the paper's, but for IPO: see `deviations`
 RATES = {
     "offline DPO": 8e-4, "online DPO": 5e-4, "offline IPO": 2e-3, "online IPO": 2e-3,
     "offline SLiC": 6.5e-4, "online SLiC": 5e-4,
-}  # of the arms; see `different`  # fmt: skip
+}  # of the variants; see `deviations`  # fmt: skip
 STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 60}
 PAIRS: Mapping[Scale, int] = {"smoke": 16, "laptop": 64}  # per step; many are ties at smoke scale
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
@@ -31,35 +31,35 @@ POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its s
 def run(
     name: str, seed: int, scale: Scale, use: Any = "judging", rate: float | None = None, guessed: bool = False
 ) -> dict[str, Any]:  # fmt: skip
-    """One run of an arm, and where it ended; `guessed` has its pairs labelled at random.
+    """One run of a variant, and where it ended; `guessed` has its pairs labelled at random.
 
     With "tuning" for `use` and other rates it is what the rates were chosen by.
     """
     from culet.align.loop import AlignRecipe
     from culet.align.methods import Preferences
-    from culet.papers import annotating
-    from culet.papers.aligning import NEW_TOKENS, ends, trajectory
+    from culet.tasks import caption_annotator as annotator
+    from culet.tasks.caption_policy import NEW_TOKENS, ends, trajectory
 
     when, form = name.partition(",")[0].split()
     online, steps, pairs = when == "online", STEPS[scale], PAIRS[scale]
     if scale == "smoke":
         form = "DPO"  # for all, so that little is compiled
     loss: Any = form.lower()
-    instruction = {SHORT: annotating.SHORT, VERY_SHORT: annotating.VERY_SHORT}.get(name, annotating.QUALITY)
+    instruction = {SHORT: annotator.SHORT, VERY_SHORT: annotator.VERY_SHORT}.get(name, annotator.QUALITY)
     recipe = AlignRecipe(
-        steps=steps, batch_size=pairs, new_tokens=NEW_TOKENS[scale], temperature=annotating.TEMPERATURE,
+        steps=steps, batch_size=pairs, new_tokens=NEW_TOKENS[scale], temperature=annotator.TEMPERATURE,
         learning_rate=rate or RATES[f"{when} {form}"], seed=seed, evaluate_every=steps // POINTS[scale],
     )  # fmt: skip
     found, _ = trajectory(
         Preferences(form=loss, beta=BETAS[form], online=online), recipe, scale, use,
-        compare=annotating.guessing(seed) if guessed else annotating.annotator(scale, instruction),
-        training=None if online else annotating.pairs(scale, seed, steps, pairs),
+        compare=annotator.guessing(seed) if guessed else annotator.annotator(scale, instruction),
+        training=None if online else annotator.pairs(scale, seed, steps, pairs),
     )  # fmt: skip
     return found | ends(found) | {"budget": steps * pairs}
 
 
-def _arm(name: str, what: str, guessed: bool = False) -> Arm:
-    return Arm(what=what, run=one_by_one(lambda seed, scale: run(name, seed, scale, guessed=guessed)))
+def _arm(name: str, what: str, guessed: bool = False) -> Variant:
+    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, guessed=guessed)))
 
 
 def _gain_online(form: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
@@ -96,7 +96,7 @@ def _figure(findings: Findings) -> "Figure":
 
 
 def _draw(axes: Any, findings: Findings, names: Sequence[str], x: str, y: str) -> None:
-    """The mean over seeds of each arm with a thin line for each seed; offline arms have the colours of online ones."""
+    """The mean over seeds of each variant with a thin line for each seed; offline ones in the colours of online."""
     from culet.core.plot import COLOURS
 
     for place, name in enumerate(names):
@@ -117,7 +117,8 @@ _DIFFERENT = (
     "orders give the same, and labels are hard; ties teach nothing online and are left out offline. The judge is naive "
     "Bayes, from the other half, and is told nothing. The losses are of sums of log-probabilities at temperature 1, of "
     "pairs drawn at 0.9, as in the paper. So are the betas, but for IPO's: with the paper's 1.0 the pilot came to rest "
-    "at 0.3 nats and a win-rate of 0.56, so DPO's 0.1 stands for both arms. Offline pairs are those of the supervised "
+    "at 0.3 nats and a win-rate of 0.56, so DPO's 0.1 stands for both variants. Offline pairs are those of "
+    "the supervised "
     "model for the prompts of the same steps, each learned from once (a few twice, in the place of ties). Rates are "
     "tuned on seed 100 and other prompts, in full runs, by the judge's win-rate there among those that ended within 5 "
     "nats: without that bound the largest rate is always ahead, as online DPO was with 0.97 at 12 nats and 3 tokens. "
@@ -139,7 +140,7 @@ experiment = Experiment(
         Metric(name="final_length", unit="tokens", better="lower"),
     ],
     budget_unit="pairs",
-    arms={
+    variants={
         **{
             name: _arm(name, f"{form} on pairs of the supervised model, sampled and labelled once")
             for form, name in OFFLINE.items()
@@ -174,7 +175,7 @@ experiment = Experiment(
     ],
     control={ONLINE["DPO"]: _arm(ONLINE["DPO"], "the same, labelled at random", guessed=True)},
     figure=_figure,
-    different=_DIFFERENT,
+    deviations=_DIFFERENT,
     usage="from culet.align.methods import Preferences; "
     "align(policy, Preferences(form='dpo', beta=0.1, online=True), prompts, AlignRecipe(), compare=judge)",
 )  # fmt: skip

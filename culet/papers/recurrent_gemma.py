@@ -6,20 +6,20 @@ Axis letters: N seeds.
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from culet.lm import DecoderConfig
-    from culet.papers.language import Course
+    from culet.tasks.small_models import Course
 
 RECURRENT, GEMMA = "RecurrentGemma", "Gemma"
 SHORT, LONG = 1024, 16 * 1024  # tokens whose state is measured
 
 
 def _course(scale: Scale) -> "Course":
-    from culet.papers.language import Course
+    from culet.tasks.small_models import Course
 
     if scale == "smoke":
         return Course(steps=4, batch_size=4, length=32, rate=4e-3)
@@ -29,7 +29,7 @@ def _course(scale: Scale) -> "Course":
 def _config(scale: Scale, preset: str, pattern: str) -> "DecoderConfig":
     """Layers of either kind, the MLPs of Gemma a little wider, so that both have equally many parameters."""
     from culet.lm import scaled
-    from culet.papers.language import VOCABULARY
+    from culet.tasks.small_models import VOCABULARY
 
     small = scale == "smoke"
     width, layers = (16, min(2, len(pattern))) if small else (96, 3)
@@ -48,7 +48,7 @@ def _arm(preset: str, pattern: str) -> Any:
         import jax
 
         from culet.lm import sizes
-        from culet.papers.language import beyond_training, learn, parameters, stream_rows, streams
+        from culet.tasks.small_models import beyond_training, learn, parameters, stream_rows, streams
 
         training, held_out = streams(scale)
         course, config = _course(scale), _config(scale, preset, pattern)
@@ -61,11 +61,11 @@ def _arm(preset: str, pattern: str) -> Any:
             **beyond_training(model, held_out, course.length),
         }
 
-    return one_by_one(run)
+    return per_seed(run)
 
 
 def _figure(findings: Findings) -> "Figure":
-    from culet.papers.language import place_figure
+    from culet.tasks.small_models import place_figure
 
     return place_figure(findings, "Equal size and tokens, rows of eight times the training length", beyond=True)
 
@@ -82,9 +82,10 @@ experiment = Experiment(
         Metric(name="parameters", unit="numbers", better="lower"),
     ],
     budget_unit="tokens read",
-    arms={
-        RECURRENT: Arm(what="recurrences, attention to the last 64 tokens", run=_arm("recurrent-gemma-2b", "RRL")),
-        GEMMA: Arm(what="three layers of attention to all tokens", run=_arm("gemma-2b", "G")),
+    variants={
+        RECURRENT: Variant(description="recurrences, attention to the last 64 "
+        "tokens", run=_arm("recurrent-gemma-2b", "RRL")),
+        GEMMA: Variant(description="three layers of attention to all tokens", run=_arm("gemma-2b", "G")),
     },
     claims=[
         Claim(
@@ -111,10 +112,10 @@ experiment = Experiment(
         ),
     ],
     control={
-        RECURRENT: Arm(what="its local attention made global", run=_arm("recurrent-gemma-2b", "RRG")),
+        RECURRENT: Variant(description="its local attention made global", run=_arm("recurrent-gemma-2b", "RRG")),
     },
     figure=_figure,
-    different="The paper trains 2B and 9B models on two trillion tokens and compares them with Gemmas trained on "
+    deviations="The paper trains 2B and 9B models on two trillion tokens and compares them with Gemmas trained on "
     "more, by benchmarks of skills. Here both have 0.5 million parameters, read the same tokens of Python's "
     "own documentation, and are compared by held-out loss, on rows of 128 tokens in training and 1,024 at most later.",
     usage="culet train TEXTS --preset recurrent-gemma-2b --scaled layers=3,width=96,heads=2,window=64 --out MODEL",

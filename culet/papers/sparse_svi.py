@@ -5,8 +5,8 @@ Axis letters: N seeds.
 
 from typing import TYPE_CHECKING, Any
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
-from culet.papers.python_topics import BATCH, PASSES, curves_figure, follow
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
+from culet.tasks.python_topics import BATCH, PASSES, curves_figure, follow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def _sampled(beta: Any, burn_in: int = 5, samples: int = 5) -> Any:
         )
         return follow(model, scale)
 
-    return one_by_one(run)
+    return per_seed(run)
 
 
 def _figure(findings: Findings) -> "Figure":
@@ -55,10 +55,12 @@ experiment = Experiment(
         Metric(name="first_pass", unit="nats per held-out word, after one pass", better="higher"),
     ],
     budget_unit="passes over the corpus",
-    arms={
-        SAMPLED: Arm(what="5 sweeps, then 5 that count; a word weighs E[beta]", run=_sampled("mean")),
-        SAMPLED_LOG: Arm(what="the same; a word weighs exp E[log beta], as in the paper", run=_sampled("exp_log")),
-        VARIATIONAL: Arm(what="SVI with a factorised posterior", run=one_by_one(_variational)),
+    variants={
+        SAMPLED: Variant(description="5 sweeps, then 5 that count; a word weighs E[beta]", run=_sampled("mean")),
+        SAMPLED_LOG: Variant(
+            description="the same; a word weighs exp E[log beta], as in the paper", run=_sampled("exp_log")
+        ),
+        VARIATIONAL: Variant(description="SVI with a factorised posterior", run=per_seed(_variational)),
     },
     claims=[
         Claim(
@@ -68,10 +70,12 @@ experiment = Experiment(
         ),
     ],
     control={
-        SAMPLED: Arm(what="topics as the first sweep leaves them: no burn-in, one sample", run=_sampled("mean", 0, 1))
+        SAMPLED: Variant(
+            description="topics as the first sweep leaves them: no burn-in, one sample", run=_sampled("mean", 0, 1)
+        )
     },
     figure=_figure,
-    different="The paper learns from 1.2 million books with thousands of topics; here it is 12,000 chunks of Python's "
+    deviations="The paper learns from 1.2 million books with thousands of topics; here it is 12,000 chunks of Python's "
     "sources with 50. The method is judged with E[beta] as the weight of a word; the paper's exp E[log beta] stands "
     "beside it. Each side has priors from a small grid on other documents, six settings for the variational side and "
     "four for the sampled. The paper's gain in speed is not claimed: a compiled sweep over dense arrays does not go "

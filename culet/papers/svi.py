@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
-from culet.papers.python_topics import BATCH, PASSES, corpus, curves_figure, follow
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
+from culet.tasks.python_topics import BATCH, PASSES, corpus, curves_figure, follow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
         model = LDA(_topics(topics, scale), word_prior=0.1, fitting=_fitting(seed, scale, **changed))
         return follow(model, scale, _at_rate_1 if rate_1 else None)
 
-    return one_by_one(run)
+    return per_seed(run)
 
 
 def _hdp(seed: int, scale: Scale) -> dict[str, Any]:
@@ -83,11 +83,11 @@ experiment = Experiment(
         Metric(name="topics_in_use", unit="topics with 1 token in 1,000 or more", better="lower"),
     ],
     budget_unit="passes over the corpus",
-    arms={
-        SVI: Arm(what="minibatches of 256, rates (10 + t)^-0.7", run=_lda(50)),
-        BATCH_VB: Arm(what="all documents in each step", run=_lda(50, rate_1=True, whole=True)),
-        **{_other(k): Arm(what=f"the first with {k} topics", run=_lda(k)) for k in OTHERS},
-        HDP: Arm(what=f"at most {MOST} topics, 20 in a document", run=one_by_one(_hdp)),
+    variants={
+        SVI: Variant(description="minibatches of 256, rates (10 + t)^-0.7", run=_lda(50)),
+        BATCH_VB: Variant(description="all documents in each step", run=_lda(50, rate_1=True, whole=True)),
+        **{_other(k): Variant(description=f"the first with {k} topics", run=_lda(k)) for k in OTHERS},
+        HDP: Variant(description=f"at most {MOST} topics, 20 in a document", run=per_seed(_hdp)),
     },
     claims=[
         Claim(
@@ -107,9 +107,11 @@ experiment = Experiment(
             at_least=1.0,
         ),
     ],
-    control={SVI: Arm(what="rate 1 at every step: each minibatch forgets all before it", run=_lda(50, True))},
+    control={
+        SVI: Variant(description="rate 1 at every step: each minibatch forgets all before it", run=_lda(50, True))
+    },
     figure=_figure,
-    different="The paper learns from 350,000 articles of Nature, 1.8 million of the New York Times and 3.8 million of "
+    deviations="The paper learns from 350,000 articles of Nature, 1.8 million of the New York Times and 3.8 million of "
     "Wikipedia; here it is 12,000 chunks of Python's sources. Words are scored as there, by document "
     "completion. Tables of the HDP begin at the topics that explain most of a document, and a document gets 200 "
     "iterations at most. LDA's priors are 0.1 and 1 / topics; those of the HDP were chosen on other documents.",

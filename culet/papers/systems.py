@@ -1,6 +1,14 @@
 """The systems that this library is to hold, 74 of them, whether they are built yet or not."""
 
-from typing import NamedTuple
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from culet.experiments.results import read_result
+from culet.experiments.verdict import verdict_with_control
+
+if TYPE_CHECKING:
+    from culet.experiments import Experiment
 
 
 class System(NamedTuple):
@@ -114,3 +122,42 @@ _LEARNING = _facet(
 SYSTEMS: dict[str, System] = {
     system.slug: system for system in (*_LANGUAGE, *_POST_TRAINING, *_REINFORCEMENT, *_PROBABILITY, *_LEARNING)
 }
+
+
+def built() -> list[str]:
+    """The slugs that have an experiment, in the order of `SYSTEMS`."""
+    return [
+        slug
+        for slug in SYSTEMS
+        if any((Path(__file__).parent / f"{_module(slug)}{ending}").exists() for ending in (".py", "/__init__.py"))
+    ]
+
+
+def find_experiment(slug: str) -> "Experiment":
+    """The experiment of a system. Raises ValueError, listing what is built, for a slug that is unknown or planned."""
+    there = built()
+    if slug not in there:
+        why = "is planned, but not built yet" if slug in SYSTEMS else "is no system of this library"
+        raise ValueError(f"{slug!r} {why}; built are: {', '.join(there)}. `culet systems` lists all")
+    return importlib.import_module(f"culet.papers.{_module(slug)}").experiment
+
+
+def _module(slug: str) -> str:
+    return slug.replace("-", "_")
+
+
+def overview(results: Path | None) -> list[dict[str, Any]]:
+    """All systems with their state, and what the last kept result says: claims with margins, and the picture."""
+    there = set(built())
+    rows = []
+    for slug, system in SYSTEMS.items():
+        result, control = read_result(results, slug), read_result(results, slug, "control")
+        row = {**system._asdict(), "state": "built" if slug in there else "planned", "claims": [], "picture": None}
+        if result is not None and results is not None:
+            told = ("text", "at_least", "mean", "interval", "verdict")
+            row["state"] = verdict_with_control(result, control)
+            row["claims"] = [{key: claim[key] for key in told} for claim in result["claims"]]
+            row["picture"] = str(results / slug / result["figure"])
+            row["commit"] = result["commit"]
+        rows.append(row)
+    return rows

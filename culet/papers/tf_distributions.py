@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from culet.core.experiment import Arm, Claim, Experiment, Findings, Metric, Scale, one_by_one
+from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def _draw_then_score(seed: int, scale: Scale) -> Found:
 
 
 def _call(model: Any, method: str, *arguments: Any) -> Any:
-    """A method of a model, compiled once for all arms and seeds."""
+    """A method of a model, compiled once for all variants and seeds."""
     return _compiled(method)(model, *arguments)
 
 
@@ -214,16 +214,22 @@ experiment = Experiment(
         Metric(name="difference", unit="relative, of both scores", better="lower"),
     ),
     budget_unit="images learnt from, or drawn",
-    arms={
-        "scored as drawn": Arm(
-            what="an inverse autoregressive flow of 64 numbers: sample_and_log_prob", run=one_by_one(_draw_together)
+    variants={
+        "scored as drawn": Variant(
+            description="an inverse autoregressive flow of 64 numbers: sample_and_log_prob",
+            run=per_seed(_draw_together),
         ),
-        "drawn, then scored": Arm(
-            what="the same flow: sample, and log_prob of the sample, which inverts", run=one_by_one(_draw_then_score)
+        "drawn, then scored": Variant(
+            description="the same flow: sample, and log_prob of the sample, which inverts",
+            run=per_seed(_draw_then_score),
         ),
-        "pixelcnn": Arm(what="PixelCNN of masked convolutions, a categorical per pixel", run=one_by_one(_pixel_cnn)),
-        "factorised": Arm(what="an independent categorical per pixel, from counts", run=one_by_one(_factorised)),
-        "reversible": Arm(what="a reversible residual network, fitted", run=one_by_one(_reversible)),
+        "pixelcnn": Variant(
+            description="PixelCNN of masked convolutions, a categorical per pixel", run=per_seed(_pixel_cnn)
+        ),
+        "factorised": Variant(
+            description="an independent categorical per pixel, from counts", run=per_seed(_factorised)
+        ),
+        "reversible": Variant(description="a reversible residual network, fitted", run=per_seed(_reversible)),
     },
     claims=(
         Claim(
@@ -249,17 +255,17 @@ experiment = Experiment(
         ),
     ),
     control={
-        "scored as drawn": Arm(
-            what="what was drawn is inverted to be scored, as without the paper's cache",
-            run=one_by_one(lambda seed, scale: {**_draw_then_score(seed, scale), "difference": 0.0}),
+        "scored as drawn": Variant(
+            description="what was drawn is inverted to be scored, as without the paper's cache",
+            run=per_seed(lambda seed, scale: {**_draw_then_score(seed, scale), "difference": 0.0}),
         ),
-        "pixelcnn": Arm(
-            what="PixelCNN that learns from images whose pixels come from different images each",
-            run=one_by_one(functools.partial(_pixel_cnn, independent=True)),
+        "pixelcnn": Variant(
+            description="PixelCNN that learns from images whose pixels come from different images each",
+            run=per_seed(functools.partial(_pixel_cnn, independent=True)),
         ),
     },
     figure=_figure,
-    different="The paper measures nothing; these are claims about what it says can be built. There is no cache: "
+    deviations="The paper measures nothing; these are claims about what it says can be built. There is no cache: "
     "sample_and_log_prob returns both. Digits of 8 by 8 pixels and 17 levels are made of MNIST; at smoke scale without "
     "CULET_DATA, of drawn strokes. The table of independent pixels is smoothed as is best for it on the very images "
     "that score it.",

@@ -20,7 +20,7 @@ from culet.align.methods import (
     ProximalPolicy,
     Reinforce,
 )
-from culet.align.models import Anchor
+from culet.align.models import ReferenceUpdate
 from culet.core.log import read_log
 from culet.nn import add_lora, lora_filter
 from tests.align.tiny import many_a, policy, prompts, recipe
@@ -37,7 +37,7 @@ METHODS = [
     Bond(n=2, samples=3),
     JBond(),
     Distil(on_policy=0.5, seed=3),
-    Likelihood(writer="teacher"),
+    Likelihood(source="teacher"),
     Likelihood(smoothing=0.1),
     InverseQLearning(online=0.2),
     Adversarial(),
@@ -152,7 +152,7 @@ def test_with_adapters_only_they_learn():
 def test_anchors_follow(numbers, expected):
     anchor, seen = jnp.zeros(()), []
     for step in (1, 2, 3):
-        anchor = Anchor(**numbers).follow(anchor, jnp.float32(step), jnp.int32(step))
+        anchor = ReferenceUpdate(**numbers).follow(anchor, jnp.float32(step), jnp.int32(step))
         seen.append(str(float(anchor)))
     assert seen == expected
 
@@ -164,7 +164,7 @@ def test_anchors_follow(numbers, expected):
         (Reinforce(), {"reward": many_a, "compare": lambda a, b: np.full(len(a), 0.5)}, "needs either"),
         (JBond(), {"compare": lambda a, b: np.full(len(a), 0.5)}, "serves methods that learn from pairs"),
         (Preferences(online=False), {}, "learns from 2 completions of each prompt, and the data has none"),
-        (Likelihood(writer="teacher"), {}, "needs a teacher"),
+        (Likelihood(source="teacher"), {}, "needs a teacher"),
         (Distil(), {}, "no teacher to learn from"),
         (Reinforce(), {"reward": lambda answers: np.zeros(3)}, "must give one number for each"),
     ],

@@ -5,8 +5,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from culet.astronomy import make_scene, match, read_catalogue, write_image
 from culet.cli.celeste import register
-from culet.inference.celeste import make_scene, match, read_catalogue, write_image
 
 pytestmark = pytest.mark.usefixtures("optimised")
 

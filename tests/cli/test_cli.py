@@ -191,7 +191,7 @@ def test_chat_reads_lines_until_there_are_none(made):
 
 
 def run(arguments, **options):
-    command = [sys.executable, "-m", "culet.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "culet", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, **options)
 
@@ -267,7 +267,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(cli, made, tmp_path, subtests)
 
 def test_a_stopped_or_broken_run_ends_without_a_traceback(cli, made, tmp_path, monkeypatch):
     from culet.core import Interrupted, NonFiniteError
-    from culet.lm import training
+    from culet.lm import _train
 
     def stops(*_, **__):
         raise Interrupted(7, tmp_path)
@@ -276,9 +276,9 @@ def test_a_stopped_or_broken_run_ends_without_a_traceback(cli, made, tmp_path, m
         raise NonFiniteError(3, float("nan"), "embedding", None)
 
     command = ("train", made / "text.txt", "--model", made / "model", "--out", tmp_path, *QUICK)
-    monkeypatch.setattr(training, "fit", stops)
+    monkeypatch.setattr(_train, "fit", stops)
     assert cli(*command, code=130)[1].startswith("Stopped by a signal after step 7; saved in")
-    monkeypatch.setattr(training, "fit", breaks)
+    monkeypatch.setattr(_train, "fit", breaks)
     assert "Step 3 is not finite" in cli.fails(*command)
     assert not (tmp_path / "config.json").exists()
 

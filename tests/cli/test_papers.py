@@ -13,7 +13,7 @@ from culet import papers
 from culet.cli import app as tree
 from culet.cli import papers as commands
 from culet.core import Interrupted
-from tests.core.tiny_experiment import Calls, tiny
+from tests.experiments.tiny_experiment import Calls, tiny
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def cli(monkeypatch, capfd, tmp_path):
 
 @pytest.fixture
 def experiment(monkeypatch):
-    """Sets the experiment that the commands find, with the calls of its arms."""
+    """Sets the experiment that the commands find, with the calls of its variants."""
 
     def use(**changes):
         calls = Calls()
@@ -67,7 +67,7 @@ def test_verdict_and_status(cli, experiment, gain, options, status, words):
 
 def test_a_control_that_passes_is_told(cli, experiment):
     calls = Calls()
-    experiment(control={"method": tiny(calls).arms["method"]})
+    experiment(control={"method": tiny(calls).variants["method"]})
     done = cli("reproduce", "gemma-2", "--control")
     assert done.status == 0 and "the claim shows nothing yet" in " ".join(done.out.split())
 
@@ -139,7 +139,7 @@ def test_kept_results_show_in_systems_and_gallery(cli, experiment, tmp_path):
 def test_a_reproduction_whose_control_passes_is_undecided(cli, experiment, tmp_path):
     results = tmp_path / "results"
     results.mkdir()
-    experiment(control={"method": tiny(Calls()).arms["method"]})
+    experiment(control={"method": tiny(Calls()).variants["method"]})
     assert cli("reproduce", "gemma-2", "--keep", "--results", results).status == 2
     rows = json.loads(cli("systems", "--json", "--results", results).out)
     assert {row["slug"]: row["state"] for row in rows}["gemma-2"] == "undecided"
@@ -164,7 +164,7 @@ def test_folders_that_cannot_be(cli, tmp_path):
 def test_commands_and_systems_load_no_jax():
     code = (
         "import sys, typer; from culet.cli import papers; papers.register(typer.Typer());"
-        "from culet.papers.results import overview, results_folder; overview(results_folder(None));"
+        "from culet.experiments.results import overview, results_folder; overview(results_folder(None));"
         "assert 'jax' not in sys.modules"
     )
     start = time.perf_counter()

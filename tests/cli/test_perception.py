@@ -7,8 +7,8 @@ import scipy.io.wavfile
 import typer
 from typer.testing import CliRunner
 
+from culet.audio.textures.sources import rain
 from culet.cli import perception
-from culet.inference.textures.sources import rain
 
 SIZES = {"rate": 2000, "window": 64, "filters": 4, "widths": 2, "iterations": 2, "phase-iterations": 2}
 TINY = [word for name, value in SIZES.items() for word in (f"--{name}", str(value))]

@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from culet import core
-from tests.core.test_driver import same
+from tests.core.test_fit import same
 
 
 def state(scale=1.0):

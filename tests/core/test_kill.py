@@ -8,7 +8,7 @@ import sys
 import time
 
 from culet import core
-from tests.core.test_driver import log, same
+from tests.core.test_fit import log, same
 from tests.core.toy import setup
 
 

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from culet import core
-from tests.core.test_driver import log
+from tests.core.test_fit import log
 from tests.core.toy import OPTIMIZER, PLAIN_STEP, RULES, SCHEDULE, loss, setup
 
 MESHES = [

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from culet.lm.tokenizer_training import train_tokenizer
+from culet.lm.tokenizers.training import train_tokenizer
 
 HERE = Path(__file__).parent
 SYSTEM = {"role": "system", "content": "  Answer in one line.\n"}

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from culet.music import midi_bytes, read_tune
+from culet.audio.tunes import midi_bytes, read_tune
 
 TUNES = [
     {"text": "K:G M:6/8 D5:2 G5:4 | z:2 F#5:4 | z:6 |", "tempo": 120.0, "program": 40},

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from culet.lm import Decoder
-from culet.lm.checkpoint import load_model
+from culet.lm.formats.checkpoint import load_model
 
 FOLDER = Path(__file__).parent.parent / "goldens" / "parity"
 FAMILIES = ("gemma", "gemma2", "gemma3_text", "recurrent_gemma", "vaultgemma")

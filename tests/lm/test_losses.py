@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from culet.core import pack
-from culet.lm.losses import Pupil, from_stored, from_teacher, next_token, store_top_k
+from culet.lm.losses import StudentAndTeacher, from_stored, from_teacher, next_token, store_top_k
 from tests.lm.small import small
 from tests.weights import random_weights
 
@@ -77,7 +77,7 @@ def test_remat_and_scan_change_nothing():
 
 
 def test_distillation_is_the_naive_cross_entropy_and_teaches_only_the_student():
-    found, gradient = value_and_gradient(from_teacher(), Pupil(STUDENT, TEACHER), BATCH)
+    found, gradient = value_and_gradient(from_teacher(), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     assert float(found.total) == pytest.approx(cross(TEACHER, STUDENT), rel=1e-5)
     kl = cross(TEACHER, STUDENT) - cross(TEACHER, TEACHER)
     assert float(found.metrics["forward_kl"]) == pytest.approx(kl, rel=1e-4)
@@ -87,7 +87,7 @@ def test_distillation_is_the_naive_cross_entropy_and_teaches_only_the_student():
 
 
 def test_a_share_of_distillation_mixes_the_two_losses():
-    mixed = evaluated(from_teacher(share=0.25), Pupil(STUDENT, TEACHER), BATCH)
+    mixed = evaluated(from_teacher(share=0.25), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     assert float(mixed.total) == pytest.approx(0.25 * cross(TEACHER, STUDENT) + 0.75 * nll(STUDENT), rel=1e-5)
     assert set(mixed.metrics) == {"distillation", "forward_kl", "cross_entropy"}
     for make in (from_teacher, from_stored):
@@ -96,7 +96,7 @@ def test_a_share_of_distillation_mixes_the_two_losses():
 
 
 def test_all_tokens_stored_are_the_whole_teacher():
-    whole, gradient = value_and_gradient(from_teacher(temperature=2.0), Pupil(STUDENT, TEACHER), BATCH)
+    whole, gradient = value_and_gradient(from_teacher(temperature=2.0), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     stored = store_top_k(TEACHER, BATCH, 40, temperature=2.0)
     found, stored_gradient = value_and_gradient(from_stored(temperature=2.0), STUDENT, stored)
     np.testing.assert_allclose(found.total, whole.total, rtol=1e-5)
@@ -108,5 +108,5 @@ def test_fewer_tokens_keep_the_rest_of_the_mass():
     theirs = np.asarray(log_probabilities(TEACHER))
     np.testing.assert_allclose(stored["teacher_log_probabilities"], -np.sort(-theirs)[..., :5], atol=1e-4)
     found = evaluated(from_stored(), STUDENT, stored)
-    whole = evaluated(from_teacher(), Pupil(STUDENT, TEACHER), BATCH)
+    whole = evaluated(from_teacher(), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     assert 0 < float(found.metrics["forward_kl"]) < float(whole.metrics["forward_kl"])

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from culet.lm import preset, presets  # noqa: E402
-from culet.lm.checkpoint import load_model, save_model  # noqa: E402
-from culet.lm.completion import generate  # noqa: E402
-from culet.lm.hf_config import config_to_transformers  # noqa: E402
-from culet.lm.names import transformers_name, transformers_shape  # noqa: E402
+from culet.lm._generate import generate  # noqa: E402
+from culet.lm.formats.checkpoint import load_model, save_model  # noqa: E402
+from culet.lm.formats.config_json import config_to_transformers  # noqa: E402
+from culet.lm.formats.names import transformers_name, transformers_shape  # noqa: E402
 from tests.goldens.record_parity import MODELS, VOCABULARY  # noqa: E402
 from tests.goldens.transformers_models import FAMILIES, load, random_model, raw_logits  # noqa: E402
 from tests.lm.goldens import BAR  # noqa: E402

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from culet.lm import chat
-from culet.lm.corpus import documents
-from culet.lm.tokenizer import Tokenizer
-from culet.lm.tokenizer_files import SentencePieceFile
-from culet.lm.tokenizer_training import train_tokenizer
+from culet.lm.tokenizers import chat_template
+from culet.lm.tokenizers.files import SentencePieceFile
+from culet.lm.tokenizers.tokenizer import Tokenizer
+from culet.lm.tokenizers.training import train_tokenizer
+from culet.quickstart.corpus import documents
 
 pytestmark = pytest.mark.parity
 
@@ -64,8 +64,8 @@ def test_the_same_ids_on_any_text(ours, theirs, text):
 def test_the_same_chats(ours, theirs, turns, generation):
     text = theirs.apply_chat_template(TALK[:turns], tokenize=False, add_generation_prompt=generation)
     ids = theirs.apply_chat_template(TALK[:turns], add_generation_prompt=generation)["input_ids"]
-    assert chat.render(TALK[:turns], ours, add_generation_prompt=generation) == text
-    assert chat.encode(TALK[:turns], ours, add_generation_prompt=generation) == ids
+    assert chat_template.render(TALK[:turns], ours, add_generation_prompt=generation) == text
+    assert chat_template.encode(TALK[:turns], ours, add_generation_prompt=generation) == ids
 
 
 def test_a_gemma_tokenizer_that_transformers_wrote(ours, texts, tmp_path):

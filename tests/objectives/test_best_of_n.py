@@ -20,7 +20,7 @@ from culet.objectives import (
     leave_one_out,
     quantiles,
 )
-from tests.enumerable import assert_close, expected, kl, parameters, size, text_logs
+from tests.enumerable import assert_close, expected, kl, parameters, sequence_log_probs, size
 
 THETA, ANCHOR = parameters(1), parameters(2)
 REWARD = np.array([0.3, 1.0, -2.0, 0.3, 5.0, 0.0, 1.0, 1.0, -0.5], np.float32)  # with ties
@@ -55,7 +55,7 @@ def test_best_of_n_is_the_sum_over_all_draws_with_ties_broken_at_random(n):
 
 
 def test_best_of_two_of_best_of_two_is_best_of_four():
-    reference = text_logs(ANCHOR)
+    reference = sequence_log_probs(ANCHOR)
     for reward in (REWARD, np.arange(9, dtype=np.float32)):
         twice = best(best(reference, reward, 2), reward, 2)
         assert_close(twice, best(reference, reward, 4))
@@ -72,7 +72,7 @@ def test_large_sets_without_ties_reach_the_bound_and_the_win_rate():
 
 
 def test_quantiles_exact_and_sampled():
-    p = np.exp(np.asarray(text_logs(ANCHOR), np.float64))
+    p = np.exp(np.asarray(sequence_log_probs(ANCHOR), np.float64))
     below, up_to = jax.jit(quantiles)(REWARD, REWARD, p.astype(np.float32))
     assert_close(below, [p[r > REWARD].sum() for r in REWARD])
     assert_close(up_to, [p[r >= REWARD].sum() for r in REWARD])
@@ -83,18 +83,18 @@ def test_quantiles_exact_and_sampled():
 
 def test_bond_reward_has_best_of_n_as_its_regularised_optimum():
     n = 4
-    reference = text_logs(ANCHOR)
+    reference = sequence_log_probs(ANCHOR)
     rewards = bond_reward(*quantiles(jnp.asarray(REWARD), jnp.asarray(REWARD), jnp.exp(reference)), n)
     target = best(reference, REWARD, n)
     assert_close(jax.nn.log_softmax(reference + (n - 1) * rewards), target)
     assert_close(reference + (n - 1) * rewards, target)  # normalised as it stands
 
     def backward(theta):
-        advantages = bond_return(rewards, text_logs(theta), reference, n) + 3.0  # any baseline
-        return expected(theta, -advantages * text_logs(theta))
+        advantages = bond_return(rewards, sequence_log_probs(theta), reference, n) + 3.0  # any baseline
+        return expected(theta, -advantages * sequence_log_probs(theta))
 
     def exact(theta):
-        return kl(text_logs(theta), target)
+        return kl(sequence_log_probs(theta), target)
 
     found, wanted = jax.jit(lambda theta: (jax.grad(backward)(theta), jax.grad(exact)(theta)))(THETA)
     assert_close(found, wanted)
@@ -102,7 +102,7 @@ def test_bond_reward_has_best_of_n_as_its_regularised_optimum():
 
 
 def test_jeffreys_and_its_parts():
-    policy, target = text_logs(THETA), best(text_logs(ANCHOR), REWARD, 4)
+    policy, target = sequence_log_probs(THETA), best(sequence_log_probs(ANCHOR), REWARD, 4)
     ends = kl(target, policy), kl(policy, target)
     for beta in (0.0, 0.3, 1.0):
         assert_close(jeffreys(policy, target, beta=beta), (1 - beta) * ends[0] + beta * ends[1])
@@ -143,7 +143,7 @@ def test_j_bond_reward_at_its_start():
 def every_draw(theta, anchor, reward, beta, gamma, baseline):
     """The expectation of J-BOND's loss over the policy's text and both of the anchor's, all 9³ of them."""
     y, one, two = (x.ravel() for x in jnp.meshgrid(*[jnp.arange(9)] * 3, indexing="ij"))
-    policy, fixed = text_logs(theta), jax.lax.stop_gradient(text_logs(anchor))
+    policy, fixed = sequence_log_probs(theta), jax.lax.stop_gradient(sequence_log_probs(anchor))
     pair = jnp.stack([one, two], axis=1)
     back = j_bond_return(reward[y], reward[pair], policy[y], fixed[y])
     winner = jnp.where(better_of_two(reward[pair]) == 0, one, two)
@@ -158,11 +158,11 @@ gradient_of_draws = jax.jit(jax.grad(every_draw, has_aux=True))
 
 @pytest.mark.parametrize(("beta", "gamma"), [(0.0, 0.0), (1.0, 0.0), (0.5, 2.0)])
 def test_j_bond_follows_its_objective(beta, gamma):
-    reward, anchor = jnp.asarray(REWARD), text_logs(ANCHOR)
+    reward, anchor = jnp.asarray(REWARD), sequence_log_probs(ANCHOR)
 
     @jax.jit
     def exact(theta):
-        policy = text_logs(theta)
+        policy = sequence_log_probs(theta)
         up_to = jnp.where(REWARD[None, :] <= REWARD[:, None], jnp.exp(anchor)[None, :], 0).sum(axis=1)
         backward = kl(policy, anchor) + math.log(16) * (jnp.exp(policy) * (1 - up_to) ** 2).sum()
         forward = -(jnp.exp(best_of_n_log_probabilities(anchor, reward, 2)) * policy).sum()
@@ -173,7 +173,7 @@ def test_j_bond_follows_its_objective(beta, gamma):
     assert_close(found, wanted)
     assert size(wanted) > 0.05
     assert_close(loss.weight, 1.0)
-    assert_close(loss.metrics["anchor_kl"], kl(text_logs(THETA), anchor))
+    assert_close(loss.metrics["anchor_kl"], kl(sequence_log_probs(THETA), anchor))
     parts = loss.metrics["forward"], loss.metrics["backward"], loss.metrics["anchor_kl"]
     assert_close(loss.total, sum(c * part for c, part in zip((1 - beta, beta, gamma), parts, strict=True)))
 
@@ -184,7 +184,7 @@ def test_increasing_maps_of_the_reward_change_no_bit():
     for stretched in (jnp.exp(reward), 1e3 * reward**3 - 7, jnp.sign(reward) * jnp.sqrt(jnp.abs(reward))):
         found = gradient_of_draws(THETA, ANCHOR, stretched, 0.5, 1.0, 0.3)
         assert all((x == y).all() for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(plain), strict=True))
-        assert (best(text_logs(ANCHOR), stretched, 4) == best(text_logs(ANCHOR), reward, 4)).all()
+        assert (best(sequence_log_probs(ANCHOR), stretched, 4) == best(sequence_log_probs(ANCHOR), reward, 4)).all()
     found = gradient_of_draws(THETA, ANCHOR, -reward, 0.5, 1.0, 0.3)
     assert size(jax.tree.map(jnp.subtract, found[0], plain[0])) > 0.05
 

@@ -11,7 +11,17 @@ import scipy.special
 
 from culet.objectives import exact_kl, kl_estimate, sampled_kl
 from culet.objectives.kl import Estimator
-from tests.enumerable import MASK, assert_close, expected, kl, logits, parameters, size, text_logs, token_logs
+from tests.enumerable import (
+    MASK,
+    assert_close,
+    expected,
+    kl,
+    logits,
+    parameters,
+    sequence_log_probs,
+    size,
+    token_log_probs,
+)
 
 THETA, REFERENCE = parameters(1), parameters(2)
 NAMES = get_args(Estimator)
@@ -43,19 +53,23 @@ def test_tokens_that_are_ruled_out():
 
 def estimates(theta, reference):
     """The expectations under `theta` of all three."""
-    return jnp.stack([expected(theta, kl_estimate(text_logs(theta), reference, estimator=name)) for name in NAMES])
+    return jnp.stack(
+        [expected(theta, kl_estimate(sequence_log_probs(theta), reference, estimator=name)) for name in NAMES]
+    )
 
 
 def test_values_of_the_estimators():
-    policy, reference = (np.asarray(text_logs(theta), np.float64) for theta in (THETA, REFERENCE))
+    policy, reference = (np.asarray(sequence_log_probs(theta), np.float64) for theta in (THETA, REFERENCE))
     exact = (np.exp(policy) * (policy - reference)).sum()
-    found = jax.jit(estimates)(THETA, text_logs(REFERENCE))
+    found = jax.jit(estimates)(THETA, sequence_log_probs(REFERENCE))
     assert_close(found[jnp.array([0, 2])], [exact, exact])
     assert abs(found[1] - exact) > 0.05 * exact  # biased...
     near = jax.tree.map(lambda x, y: x + 0.01 * y, THETA, REFERENCE)
-    found = jax.jit(estimates)(near, text_logs(THETA))
+    found = jax.jit(estimates)(near, sequence_log_probs(THETA))
     assert_close(found[1], found[0], 2e-2)  # ...but not to second order
-    k1, k3 = (kl_estimate(text_logs(THETA), text_logs(REFERENCE), estimator=name) for name in NAMES[::2])
+    k1, k3 = (
+        kl_estimate(sequence_log_probs(THETA), sequence_log_probs(REFERENCE), estimator=name) for name in NAMES[::2]
+    )
     assert (k1 < 0).any() and (k3 >= 0).all()
 
 
@@ -63,14 +77,14 @@ def test_gradients_of_the_estimators_as_losses():
     @jax.jit
     def gradients(theta, reference):
         def in_reward(theta):
-            cost = jax.lax.stop_gradient(kl_estimate(text_logs(theta), reference, estimator="k1"))
-            return expected(theta, cost * text_logs(theta))
+            cost = jax.lax.stop_gradient(kl_estimate(sequence_log_probs(theta), reference, estimator="k1"))
+            return expected(theta, cost * sequence_log_probs(theta))
 
-        reverse = jax.grad(lambda theta: kl(text_logs(theta), reference))(theta)
-        forward = jax.grad(lambda theta: kl(reference, text_logs(theta)))(theta)
+        reverse = jax.grad(lambda theta: kl(sequence_log_probs(theta), reference))(theta)
+        forward = jax.grad(lambda theta: kl(reference, sequence_log_probs(theta)))(theta)
         return reverse, forward, jax.grad(in_reward)(theta), jax.jacrev(estimates)(theta, reference)
 
-    reverse, forward, in_reward, estimated = gradients(THETA, text_logs(REFERENCE))
+    reverse, forward, in_reward, estimated = gradients(THETA, sequence_log_probs(REFERENCE))
     k1, k2, k3 = (jax.tree.map(lambda rows, i=i: rows[i], estimated) for i in range(3))
     assert size(k1) < 1e-6
     assert_close(k2, reverse)
@@ -88,13 +102,16 @@ def test_sampled_loss_has_the_gradient_of_the_exact_divergence_of_tokens(directi
 
     def sampled(theta):
         loss = jax.vmap(lambda *rows: sampled_kl(*rows, direction=direction, per="sequence"))
-        losses = loss(token_logs(theta), token_logs(REFERENCE), MASK)
+        losses = loss(token_log_probs(theta), token_log_probs(REFERENCE), MASK)
         return expected(theta, losses.total), {name: expected(theta, metric) for name, metric in losses.metrics.items()}
 
     @jax.jit
     def compute(theta):
-        whole = jax.grad(lambda theta: kl(text_logs(theta), text_logs(REFERENCE)))(theta)
-        values = kl(text_logs(theta), text_logs(REFERENCE)), -expected(theta, text_logs(theta))
+        whole = jax.grad(lambda theta: kl(sequence_log_probs(theta), sequence_log_probs(REFERENCE)))(theta)
+        values = (
+            kl(sequence_log_probs(theta), sequence_log_probs(REFERENCE)),
+            -expected(theta, sequence_log_probs(theta)),
+        )
         return jax.grad(sampled, has_aux=True)(theta), jax.grad(exact)(theta), whole, values, exact(theta)
 
     (gradient, metrics), wanted, whole, values, sum_of_tokens = compute(THETA)
@@ -108,10 +125,10 @@ def test_sampled_loss_has_the_gradient_of_the_exact_divergence_of_tokens(directi
 
 def test_no_gradient_to_the_reference_and_silent_padding():
     mask = MASK.at[:, 1].set(False)
-    junk = np.array(token_logs(THETA))
+    junk = np.array(token_log_probs(THETA))
     junk[:, 1] = np.nan
     loss = jax.jit(jax.grad(lambda p, q: sampled_kl(p, q, mask, direction="forward", per="token").total, (0, 1)))
-    to_policy, to_reference = loss(junk, token_logs(REFERENCE))
+    to_policy, to_reference = loss(junk, token_log_probs(REFERENCE))
     assert np.isfinite(to_policy).all() and size(to_policy) > 0.01
     assert size(to_reference) == 0
 

@@ -16,7 +16,7 @@ from culet.objectives import (
     reinforce,
     value_loss,
 )
-from tests.enumerable import MASK, assert_close, expected, kl, parameters, size, text_logs, token_logs
+from tests.enumerable import MASK, assert_close, expected, kl, parameters, sequence_log_probs, size, token_log_probs
 
 THETA, REFERENCE = parameters(1), parameters(2)
 REWARD = np.random.default_rng(5).normal(size=9).astype(np.float32)
@@ -24,12 +24,12 @@ ROW = jnp.ones(3, bool)
 
 
 def expected_reward(theta):
-    return (jnp.exp(text_logs(theta)) * REWARD).sum()
+    return (jnp.exp(sequence_log_probs(theta)) * REWARD).sum()
 
 
 def every_text(loss):
     """The expected value of `loss` of one text [T], over all that the policy draws."""
-    return lambda theta, *rows: expected(theta, jax.vmap(lambda *row: loss(*row).total)(token_logs(theta), *rows))
+    return lambda theta, *rows: expected(theta, jax.vmap(lambda *row: loss(*row).total)(token_log_probs(theta), *rows))
 
 
 def spread(advantages):
@@ -55,7 +55,7 @@ def pairs(loss_of_group):
     """The expected loss of all groups of two samples: every pair of texts, each with its probability."""
 
     def total(theta):
-        logs, mass = token_logs(theta), jax.lax.stop_gradient(jnp.exp(text_logs(theta)))
+        logs, mass = token_log_probs(theta), jax.lax.stop_gradient(jnp.exp(sequence_log_probs(theta)))
         first, second = jnp.repeat(jnp.arange(9), 9), jnp.tile(jnp.arange(9), 9)
         groups = jnp.stack([first, second], axis=1)
         losses = jax.vmap(lambda group: loss_of_group(logs[group], jnp.asarray(REWARD)[group]))(groups)
@@ -103,20 +103,20 @@ def test_baselines_by_hand():
 def test_the_regularised_optimum_is_the_fixed_point():
     # Reward less beta * k1, held fixed, as RLOO and PPO have it: at ref * exp(r / beta) nothing is left to follow.
     beta = 0.7
-    reference = text_logs(REFERENCE)
+    reference = sequence_log_probs(REFERENCE)
     goal = jax.nn.log_softmax(reference + REWARD / beta)
     table = goal.reshape(3, 3)
     first = jax.nn.logsumexp(table, axis=1)
     optimum = first, table - first[:, None]
 
     def loss(theta):
-        advantages = REWARD - beta * (text_logs(theta) - reference)
+        advantages = REWARD - beta * (sequence_log_probs(theta) - reference)
         return every_text(lambda logs, a, mask: reinforce(logs, a, mask, per="sequence"))(
             theta, spread(advantages), MASK
         )
 
     def exact(theta):
-        return beta * kl(text_logs(theta), reference) - expected_reward(theta)
+        return beta * kl(sequence_log_probs(theta), reference) - expected_reward(theta)
 
     gradients = jax.jit(lambda theta: (jax.grad(loss)(theta), jax.grad(exact)(theta)))
     assert size(gradients(optimum)) < 1e-6
@@ -152,21 +152,21 @@ def test_ppo_is_numpys():
 
 
 def test_ppo_starts_as_reinforce_and_weighs_the_behaviours_samples():
-    behaviour = token_logs(REFERENCE)
+    behaviour = token_log_probs(REFERENCE)
     advantages = spread(REWARD)
 
     def off_policy(theta):
         """One action per text: the ratio of whole texts, on the reference's samples."""
         losses = jax.vmap(lambda *row: ppo(*row, clip=1e9, per="sequence").total)(
-            text_logs(theta)[:, None], behaviour.sum(axis=1, keepdims=True), advantages[:, :1], MASK[:, :1]
+            sequence_log_probs(theta)[:, None], behaviour.sum(axis=1, keepdims=True), advantages[:, :1], MASK[:, :1]
         )
         return (jnp.exp(behaviour.sum(axis=1)) * losses).sum()
 
     def on_policy(theta):
-        return ppo(token_logs(theta), token_logs(THETA), advantages, MASK, clip=0.2, per="token").total
+        return ppo(token_log_probs(theta), token_log_probs(THETA), advantages, MASK, clip=0.2, per="token").total
 
     def plain(theta):
-        return reinforce(token_logs(theta), advantages, MASK, per="token").total
+        return reinforce(token_log_probs(theta), advantages, MASK, per="token").total
 
     grads = jax.jit(lambda t: [jax.grad(f)(t) for f in (off_policy, expected_reward, on_policy, plain)])
     weighed, exact, first, wanted = grads(THETA)

@@ -9,7 +9,7 @@ import pytest
 from jax.test_util import check_grads
 
 from culet.objectives import bradley_terry, dpo, ipo, sequence_sum, slic
-from tests.enumerable import assert_close, parameters, size, text_logs
+from tests.enumerable import assert_close, parameters, sequence_log_probs, size
 
 ONE = jnp.ones(())
 
@@ -51,7 +51,7 @@ def test_gradients_are_those_of_finite_differences():
 
 def test_dpo_is_solved_by_the_regularised_optimum():
     # Preferences of a Bradley-Terry judge over all pairs: the policy that solves max E[r] - beta KL has no gradient.
-    beta, reference = 0.3, text_logs(parameters(2))
+    beta, reference = 0.3, sequence_log_probs(parameters(2))
     reward = jnp.asarray(np.random.default_rng(3).normal(size=reference.shape), jnp.float32)
     pairs = jnp.array(list(itertools.permutations(range(len(reward)), 2)))
     chosen, rejected = pairs[:, 0], pairs[:, 1]

@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from culet.core.reproduce import run_experiment
+from culet.experiments.reproduce import run_experiment
+from culet.experiments.results import keep
 from culet.papers import SYSTEMS
 from culet.papers.gallery import write_gallery
-from culet.papers.results import keep
-from tests.core.tiny_experiment import Calls, tiny
+from tests.experiments.tiny_experiment import Calls, tiny
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 # What a page looks like to its reader: how wide it is beside its window, and which pictures are missing.

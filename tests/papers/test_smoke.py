@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from culet.core.reproduce import run_experiment
+from culet.experiments.reproduce import run_experiment
 from culet.papers import built, find_experiment
 
 
@@ -17,7 +17,9 @@ def test_experiment_and_control_run(slug, tmp_path):
         result = json.loads((tmp_path / f"{name}.json").read_text())
         assert result["slug"] == slug and len(result["claims"]) == len(experiment.claims)
         assert all(len(claim["values"]) == 2 for claim in result["claims"])
-        assert any(main in arm["metrics"] for arm in result["arms"].values())
-        assert [key for key, arm in result["arms"].items() if arm["broken"]] == list(experiment.control) * control
+        assert any(main in variant["metrics"] for variant in result["variants"].values())
+        assert [key for key, variant in result["variants"].items() if variant["broken"]] == list(
+            experiment.control
+        ) * control
         assert (tmp_path / result["figure"]).stat().st_size > 5000  # a picture, not an empty one
         assert all((tmp_path / "files" / file).exists() for file in result["files"])

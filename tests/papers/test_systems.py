@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from culet.core.experiment import Experiment
+from culet.experiments.experiment import Experiment
 from culet.papers import SYSTEMS, built, find_experiment
 
 SLUGS = {

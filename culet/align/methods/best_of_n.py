@@ -10,7 +10,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, Writer, chosen, held_to, text_logs, token_logs, written
+from culet.align.experience import (
+    Experience,
+    Method,
+    RolloutSource,
+    chosen,
+    sequence_kl,
+    sequence_log_probs,
+    token_log_probs,
+    written,
+)
 from culet.align.models import Models
 from culet.objectives import (
     Loss,
@@ -36,18 +45,18 @@ class BestOfN(Method):
     def __post_init__(self):
         _at_least_two(self.samples)
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The anchor alone."""
         return {"anchor": self.samples}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Which of each prompt's completions is best, [B]."""
-        return {"best": jnp.argmax(seen.rewards["anchor"], axis=1)}
+        return {"best": jnp.argmax(experience.rewards["anchor"], axis=1)}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """Minus the log-probability of each token of the best."""
-        best = chosen(batch.rollouts["anchor"], batch.terms["best"])
-        nll = -token_logs(models.policy, best)
+        best = chosen(batch.rollouts["anchor"], batch.targets["best"])
+        nll = -token_log_probs(models.policy, best)
         return token_loss(nll, written(best), {"cross_entropy": nll}, per="token")
 
 
@@ -69,17 +78,19 @@ class Bond(Method):
         if self.samples < self.n:
             raise ValueError(f"samples is {self.samples}; the best of n = {self.n} needs at least as many")
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """One by the policy, for the backward part, and the anchor's, for quantiles and the forward part."""
         return {"policy": 1, "anchor": self.samples}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages of the policy's completions, and which of the anchor's first n is best; [B] both."""
-        rollout = seen.rollouts["policy"]
-        reward, others = seen.rewards["policy"][:, 0], seen.rewards["anchor"]
+        rollout = experience.rollouts["policy"]
+        reward, others = experience.rewards["policy"][:, 0], experience.rewards["anchor"]
         below, up_to = jax.vmap(quantiles)(reward, jnp.concatenate([reward[:, None], others], axis=1))
         logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
-        gain = bond_return(bond_reward(below, up_to, self.n), logs, text_logs(models.anchor, rollout)[:, 0], self.n)
+        gain = bond_return(
+            bond_reward(below, up_to, self.n), logs, sequence_log_probs(models.anchor, rollout)[:, 0], self.n
+        )
         return {"advantages": leave_one_out(gain), "best": jnp.argmax(others[:, : self.n], axis=1)}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
@@ -104,31 +115,35 @@ class JBond(Method):
         if not self.gamma >= 0:
             raise ValueError(f"gamma is {self.gamma}; it must be at least 0")
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """One by the policy, two by the anchor."""
         return {"policy": 1, "anchor": 2}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages of the policy's completions, and which of the anchor's is better; [B] both."""
-        rollout = seen.rollouts["policy"]
+        rollout = experience.rollouts["policy"]
         logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
         gain = j_bond_return(
-            seen.rewards["policy"][:, 0], seen.rewards["anchor"], logs, text_logs(models.anchor, rollout)[:, 0]
+            experience.rewards["policy"][:, 0],
+            experience.rewards["anchor"],
+            logs,
+            sequence_log_probs(models.anchor, rollout)[:, 0],
         )
-        return {"advantages": leave_one_out(gain), "best": better_of_two(seen.rewards["anchor"])}
+        return {"advantages": leave_one_out(gain), "best": better_of_two(experience.rewards["anchor"])}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`j_bond`."""
-        apart = held_to(models.policy, models.anchor, batch.rollouts["policy"]) if self.gamma else jnp.zeros(())
+        apart = sequence_kl(models.policy, models.anchor, batch.rollouts["policy"]) if self.gamma else jnp.zeros(())
         return _two_sided(models, batch, self.beta, apart, self.gamma)
 
 
 def _two_sided(models: Models, batch: Experience, beta: float, apart: Float[Array, ""], gamma: float) -> Loss:
     """`j_bond` of a batch, of which `apart` is the divergence from the anchor, summed; each prompt gets its share."""
-    own, best = batch.rollouts["policy"], chosen(batch.rollouts["anchor"], batch.terms["best"])
-    logs = text_logs(models.policy, jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), own, best))
+    own, best = batch.rollouts["policy"], chosen(batch.rollouts["anchor"], batch.targets["best"])
+    logs = sequence_log_probs(models.policy, jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), own, best))
     return j_bond(
-        logs[:, 0], batch.terms["advantages"], logs[:, 1], jnp.full(len(logs), apart / len(logs)), jnp.ones(len(logs)),
+        logs[:, 0], batch.targets["advantages"], logs[:, 1], jnp.full(len(logs), apart / len(logs)),
+        jnp.ones(len(logs)),
         beta=beta, gamma=gamma,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, Writer, ends, flat, token_logs, written
+from culet.align.experience import Experience, Method, RolloutSource, ends, flat, token_log_probs, written
 from culet.align.models import Models
 from culet.align.rollout import Rollout, hidden
 from culet.lm import Decoder
@@ -46,7 +46,7 @@ class InverseQLearning(Method):
         if not 0 <= self.online < 1:
             raise ValueError(f"online is {self.online}; it is a share from 0 to below 1")
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The data, and if it is asked for the policy."""
         return {"data": 1, "policy": 1} if self.online else {"data": 1}
 
@@ -89,23 +89,23 @@ class Adversarial(Method):
     form: AdversarialReward = "minus_log_one_minus_d"
     discriminator = True
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The data and the policy."""
         return {"data": 1, "policy": 1}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages of the policy's completions, [B]."""
-        reward = adversarial_reward(models.discriminator.of_whole(flat(seen.rollouts["policy"])), form=self.form)
+        reward = adversarial_reward(models.discriminator.of_whole(flat(experience.rollouts["policy"])), form=self.form)
         return {"advantages": leave_one_out(reward)}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """Policy gradient, likelihood and the discriminator's cross-entropy, each a mean over prompts."""
         data, own = batch.rollouts["data"], batch.rollouts["policy"]
-        logs, heard = token_logs(models.policy, own), -token_logs(models.policy, data)
-        advantages = jnp.broadcast_to(batch.terms["advantages"][:, None, None], logs.shape)
+        logs, heard = token_log_probs(models.policy, own), -token_log_probs(models.policy, data)
+        advantages = jnp.broadcast_to(batch.targets["advantages"][:, None, None], logs.shape)
         gain = reinforce(logs, advantages, written(own), per="sequence")
         likely = token_loss(heard, written(data), {"cross_entropy": heard}, per="sequence_mean")
         judged = jnp.concatenate([models.discriminator.of_whole(flat(each)) for each in (data, own)])
-        count = len(batch.lesson)
+        count = len(batch.teacher_ids)
         told = discriminator(judged, jnp.arange(2 * count) < count, jnp.full(2 * count, 0.5))
         return mixture([(1.0, gain), (self.likelihood, likely), (1.0, told)])

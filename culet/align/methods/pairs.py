@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from culet.align.experience import Experience, Method, Writer, text_logs
+from culet.align.experience import Experience, Method, RolloutSource, sequence_log_probs
 from culet.align.models import Models
 from culet.objectives import Loss, dpo, ipo, slic
 
@@ -38,16 +38,16 @@ class Preferences(Method):
             raise ValueError(f"beta is {self.beta}; it must be positive")
         object.__setattr__(self, "judged", ("policy",) if self.online else ())  # the data's first is preferred already
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """Two completions of each prompt."""
         return {"policy" if self.online else "data": 2}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """The anchor's log-probabilities [B, 2], which is preferred [B], and whether either is [B]."""
-        (rollout,) = seen.rollouts.values()
-        first = jnp.ones(len(rollout.mask)) if not self.online else jnp.subtract(*seen.rewards["policy"].T)
+        (rollout,) = experience.rollouts.values()
+        first = jnp.ones(len(rollout.mask)) if not self.online else jnp.subtract(*experience.rewards["policy"].T)
         return {
-            "anchor": text_logs(models.anchor, rollout),
+            "anchor": sequence_log_probs(models.anchor, rollout),
             "sign": jnp.where(first > 0, 1.0, -1.0),
             "weights": (first != 0).astype(jnp.float32),
         }
@@ -55,6 +55,6 @@ class Preferences(Method):
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """The loss of the form, of the margin of the preferred completion over the other."""
         (rollout,) = batch.rollouts.values()
-        gains = text_logs(models.policy, rollout) - batch.terms["anchor"]
-        margins = batch.terms["sign"] * (gains[:, 0] - gains[:, 1])
-        return _LOSS[self.form](margins, batch.terms["weights"], beta=self.beta)
+        gains = sequence_log_probs(models.policy, rollout) - batch.targets["anchor"]
+        margins = batch.targets["sign"] * (gains[:, 0] - gains[:, 1])
+        return _LOSS[self.form](margins, batch.targets["weights"], beta=self.beta)

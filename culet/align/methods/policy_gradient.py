@@ -10,7 +10,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, Writer, ends, flat, text_logs, token_logs, written
+from culet.align.experience import (
+    Experience,
+    Method,
+    RolloutSource,
+    ends,
+    flat,
+    sequence_log_probs,
+    token_log_probs,
+    written,
+)
 from culet.align.models import Models
 from culet.objectives import (
     Loss,
@@ -44,15 +53,15 @@ class Reinforce(Method):
         _at_least("samples", self.samples, 1)
         _at_least("beta", self.beta, 0)
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The policy alone."""
         return {"policy": self.samples}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages [B, K]; the divergence is part of the reward, by the estimator k1."""
-        rollout = seen.rollouts["policy"]
-        apart = sequence_sum(rollout.log_probabilities, written(rollout)) - text_logs(models.anchor, rollout)
-        returns = seen.rewards["policy"] - self.beta * apart
+        rollout = experience.rollouts["policy"]
+        apart = sequence_sum(rollout.log_probabilities, written(rollout)) - sequence_log_probs(models.anchor, rollout)
+        returns = experience.rewards["policy"] - self.beta * apart
         if self.samples == 1:
             return {"advantages": leave_one_out(returns[:, 0])[:, None]}
         return {"advantages": jax.vmap(leave_one_out)(returns)}
@@ -60,8 +69,8 @@ class Reinforce(Method):
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`reinforce` per sequence."""
         rollout = batch.rollouts["policy"]
-        logs = token_logs(models.policy, rollout)
-        return reinforce(logs, _spread(batch.terms["advantages"], logs), written(rollout), per="sequence")
+        logs = token_log_probs(models.policy, rollout)
+        return reinforce(logs, _spread(batch.targets["advantages"], logs), written(rollout), per="sequence")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,25 +96,25 @@ class GroupRelative(Method):
         _at_least("beta", self.beta, 0)
         _at_least("updates", self.updates, 1)
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The policy alone."""
         return {"policy": self.samples}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages [B, K], and the anchor's log-probabilities [B, K, N]."""
         advantages = jax.vmap(lambda group: group_advantages(group, divide_by_deviation=self.divide))
         return {
-            "advantages": advantages(seen.rewards["policy"]),
-            "anchor": token_logs(models.anchor, seen.rollouts["policy"]),
+            "advantages": advantages(experience.rewards["policy"]),
+            "anchor": token_log_probs(models.anchor, experience.rollouts["policy"]),
         }
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`ppo` and `sampled_kl`, normalised alike."""
         rollout, mask = batch.rollouts["policy"], written(batch.rollouts["policy"])
-        logs = token_logs(models.policy, rollout)
-        advantages = _spread(batch.terms["advantages"], logs)
+        logs = token_log_probs(models.policy, rollout)
+        advantages = _spread(batch.targets["advantages"], logs)
         gain = ppo(logs, rollout.log_probabilities, advantages, mask, clip=self.clip, per=self.per)
-        held = sampled_kl(logs, batch.terms["anchor"], mask, direction=self.direction, per=self.per)
+        held = sampled_kl(logs, batch.targets["anchor"], mask, direction=self.direction, per=self.per)
         return mixture([(1.0, gain), (self.beta, held)])
 
 
@@ -130,16 +139,16 @@ class ProximalPolicy(Method):
         _at_least("samples", self.samples, 1)
         _at_least("updates", self.updates, 1)
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The policy alone."""
         return {"policy": self.samples}
 
-    def appraise(self, models: Models, seen: Experience) -> Mapping[str, Array]:
+    def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Values, advantages and returns of each token, [B, K, N]."""
-        rollout, mask = seen.rollouts["policy"], written(seen.rollouts["policy"])
+        rollout, mask = experience.rollouts["policy"], written(experience.rollouts["policy"])
         last = ends(rollout)
-        costs = self.beta * (rollout.log_probabilities - token_logs(models.anchor, rollout))
-        rewards = jnp.where(last, seen.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
+        costs = self.beta * (rollout.log_probabilities - token_log_probs(models.anchor, rollout))
+        rewards = jnp.where(last, experience.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
         values = jnp.where(mask, models.critic(flat(rollout)).reshape(mask.shape), 0)
         later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
 
@@ -152,11 +161,11 @@ class ProximalPolicy(Method):
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`ppo` and `clipped_value_loss` per token."""
-        rollout, terms = batch.rollouts["policy"], batch.terms
-        mask, logs = written(rollout), token_logs(models.policy, rollout)
+        rollout, targets = batch.rollouts["policy"], batch.targets
+        mask, logs = written(rollout), token_log_probs(models.policy, rollout)
         values = models.critic(flat(rollout)).reshape(mask.shape)
-        gain = ppo(logs, rollout.log_probabilities, terms["advantages"], mask, clip=self.clip, per="token")
-        missed = clipped_value_loss(values, terms["values"], terms["returns"], mask, clip=self.clip, per="token")
+        gain = ppo(logs, rollout.log_probabilities, targets["advantages"], mask, clip=self.clip, per="token")
+        missed = clipped_value_loss(values, targets["values"], targets["returns"], mask, clip=self.clip, per="token")
         return mixture([(1.0, gain), (self.value_weight, missed)])
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, Writer, flat, token_logs, written
+from culet.align.experience import Experience, Method, RolloutSource, flat, token_log_probs, written
 from culet.align.models import Models
 from culet.align.rollout import Rollout, hidden
 from culet.lm import Decoder
@@ -41,7 +41,7 @@ class Distil(Method):
         if not self.sharpness > 0:
             raise ValueError(f"sharpness is {self.sharpness}; it must be positive")
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """The student or the data, by a coin that depends on seed and step alone."""
         coin = np.random.default_rng([self.seed, step]).random()
         return {"policy" if coin < self.on_policy else "data": 1}
@@ -54,7 +54,7 @@ class Distil(Method):
         before = hidden(models.policy, rollout)
         parts = []
         for number, teacher in enumerate(models.teachers):
-            mask = jnp.where((batch.lesson == number)[:, None], rollout.mask, 0)
+            mask = jnp.where((batch.teacher_ids == number)[:, None], rollout.mask, 0)
             parts.append(self._taught(models.policy, before, teacher, rollout, mask))
         metrics = {name: sum((part.metrics[name] for part in parts), jnp.zeros(())) for name in parts[0].metrics}
         return Loss(sum((part.total for part in parts), jnp.zeros(())), rollout.mask.sum(), metrics)
@@ -79,22 +79,22 @@ class Likelihood(Method):
     the vocabulary (Szegedy and others 2015, 1512.00567, section 7).
     """
 
-    writer: Writer = "data"
+    source: RolloutSource = "data"
     smoothing: float = 0.0
 
     def __post_init__(self):
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing is {self.smoothing}; it is a share from 0 to below 1")
 
-    def writers(self, step: int) -> Mapping[Writer, int]:
-        """One completion by the one writer."""
-        return {self.writer: 1}
+    def sources(self, step: int) -> Mapping[RolloutSource, int]:
+        """One completion by the one source."""
+        return {self.source: 1}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """Minus the log-probability of each token, with its share of all others' if targets are smoothed."""
-        rollout = batch.rollouts[self.writer]
+        rollout = batch.rollouts[self.source]
         if not self.smoothing:
-            nll = -token_logs(models.policy, rollout)
+            nll = -token_log_probs(models.policy, rollout)
             return token_loss(nll, written(rollout), {"cross_entropy": nll}, per="token")
         rows, policy = flat(rollout), models.policy
         told, every = token_and_mean_log_probabilities(

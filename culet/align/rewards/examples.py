@@ -16,8 +16,8 @@ from culet.align.rewards.preference import Preference, probabilities_of
 from culet.core.text import find_files, read_objects, text_field
 
 if TYPE_CHECKING:
-    from culet.lm.tokenizer import Tokenizer
-    from culet.lm.training import Rows
+    from culet.lm._train import Rows
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
 _LAST_TURN = "\n\nAssistant:"  # what the answer follows in dialogues of the hh-rlhf kind

@@ -26,7 +26,7 @@ from culet.align.rewards.templates import (
     ScoreQuestions,
 )
 from culet.lm import Decoder, Tokenizer
-from culet.lm.chat import encode_many
+from culet.lm.tokenizers.chat_template import encode_many
 
 LEAST_SLOTS = 64  # questions are padded to this many tokens or to a power of two above it: few compilations
 

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 
 from culet.align.rewards.model import Meaning, RewardModel
 from culet.lm import Tokenizer, load_model, save_model
-from culet.lm.jsonfile import ConfigError, TensorError, brief, read_object
-from culet.lm.tensors import TensorFolder
-from culet.lm.writing import CONFIG, staged, write_json
+from culet.lm.formats.json_file import ConfigError, TensorError, brief, read_object
+from culet.lm.formats.tensors import TensorFolder
+from culet.lm.formats.writing import CONFIG, staged, write_json
 
 _HEAD = "score.weight"
 _MEANINGS: dict[str, Meaning] = {

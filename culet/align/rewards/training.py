@@ -20,7 +20,7 @@ from rich.console import Console
 
 from culet.align.rewards.model import RewardModel, scores
 from culet.lm import Recipe, train
-from culet.lm.training import Rows, filled
+from culet.lm._train import Rows, filled
 from culet.objectives import Loss, Objective, bradley_terry
 
 CENTRED_ON = 1024  # pairs

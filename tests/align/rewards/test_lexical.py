@@ -16,7 +16,7 @@ from culet.align.rewards import (
 from culet.align.rewards.answer import Answer
 from culet.align.rewards.captions import KINDS
 from culet.align.rewards.lexical import COPIED, FLOOR, RAREST, ROUNDS, SIGNS
-from culet.papers.summaries import captions
+from culet.tasks.summaries import captions
 
 
 def follows(premise, hypothesis, label=1.0):

@@ -1,0 +1,5 @@
+"""`python -m culet` is the command `culet`."""
+
+from culet.cli.app import main
+
+main()

@@ -1,0 +1,140 @@
+"""What a run has won and what it has cost: reward and win-rate against divergence from where it began.
+
+Axis letters: B prompts, S completions of each that are judged, M reference completions of each.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float, Key
+
+from culet.align.experience import grouped, sequence_kl
+from culet.align.judging import answers_of, judged, sampled
+from culet.align.prompts import PromptSet
+from culet.align.rewards.answer import Answer, Reward
+from culet.align.rewards.preference import Preference, probabilities_of
+from culet.align.rollout import Rollout
+from culet.core.files import atomic_write
+from culet.core.log import read_log
+from culet.lm import Decoder
+from culet.objectives import best_of_n_kl_bound
+
+SAMPLES = 4  # completions of each held-out prompt at each point
+REFERENCES = 16  # completions of each by the model that the run began with
+BEST_OF = (2, 4, 8, 16)
+SHOWN = 6  # prompts whose completions are kept at each point
+
+
+class Frontier:
+    """Measures a policy on held-out prompts, with completions drawn at temperature 1, and draws what it found.
+
+    The judge is a reward, or a comparison of two answers, or both: the win-rate is then the comparison's. It should not
+    be the one that the run learns from. Divergences are of whole completions from those of `start`, in nats: exact over
+    the vocabulary at each token, on the policy's own completions.
+    """
+
+    def __init__(
+        self, start: Decoder, prompts: PromptSet, new_tokens: int, *, reward: Reward | None = None,
+        compare: Preference | None = None, folder: Path | None = None, seed: int = 0,
+    ):  # fmt: skip
+        """Writes the reference completions and has them judged. Raises ValueError for no judge at all."""
+        if reward is None and compare is None:
+            raise ValueError("a front needs a reward or a judge that compares two answers")
+        self.start, self.prompts, self.new_tokens, self.folder = start, prompts, new_tokens, folder
+        self.reward, self.compare = reward, compare
+        self.key = jax.random.key(seed)
+        self.references = self._answers(self._written(start, REFERENCES, jax.random.fold_in(self.key, 0)), REFERENCES)
+        self.reference_rewards = None if reward is None else judged(reward, self.references, REFERENCES)
+        self.rows: list[dict[str, Any]] = [] if folder is None else read_log(folder / "front.jsonl")
+        if not self.rows:
+            self(start, 0)
+
+    def best_of_n(self) -> list[dict[str, float | int]]:
+        """What the best of n reference completions is worth, and the bound on its divergence."""
+        if self.reference_rewards is None:
+            return []
+        return [{"n": n, "kl": best_of_n_kl_bound(n)} | best_of(self.reference_rewards, n) for n in (1, *BEST_OF)]
+
+    def __call__(self, policy: Decoder, step: int) -> dict[str, float]:
+        """The point of a policy: `reward`, `win_rate` over the start, `kl`, `length` in tokens and `entropy` in nats.
+
+        Entropy is that of a token given those before. With a folder, completions of a few prompts go to
+        `samples.jsonl` and the picture to `front.png`.
+        """
+        rollout = self._written(policy, SAMPLES, jax.random.fold_in(self.key, 1))
+        answers = self._answers(rollout, SAMPLES)
+        mask, logs = np.asarray(rollout.mask), np.asarray(rollout.log_probabilities)
+        point = {
+            "kl": float(_divergence(policy, self.start, grouped(rollout, SAMPLES))) / len(answers),
+            "length": float(mask.sum() / len(answers)),
+            "entropy": float(-(mask * logs).sum() / mask.sum()),
+        }
+        rewards = None if self.reward is None else judged(self.reward, answers, SAMPLES)
+        if rewards is not None:
+            point["reward"] = float(rewards.mean())
+        point["win_rate"] = self._win_rate(answers, rewards)
+        self.rows = [row for row in self.rows if row["step"] < step] + [{"step": step, **point}]
+        if self.folder is not None:
+            self._keep(self.folder, step, answers, rewards)
+        return point
+
+    def _win_rate(self, answers: Sequence[Answer], rewards: Float[np.ndarray, "B S"] | None) -> float:
+        if self.compare is None:
+            assert rewards is not None and self.reference_rewards is not None
+            return float(win_rates(rewards, self.reference_rewards).mean())
+        against = [self.references[i // SAMPLES * REFERENCES + i % SAMPLES] for i in range(len(answers))]
+        return float(probabilities_of(self.compare, answers, against).mean())
+
+    def _written(self, model: Decoder, times: int, key: Key[Any, ""]) -> Rollout:
+        return sampled(model, self.prompts, np.arange(len(self.prompts.rows)), times, self.new_tokens, key)
+
+    def _answers(self, rollout: Rollout, times: int) -> list[Answer]:
+        rows = [row for row in self.prompts.rows for _ in range(times)]
+        return answers_of(rollout, rows, self.prompts.tokenizer)
+
+    def _keep(
+        self, folder: Path, step: int, answers: Sequence[Answer], rewards: Float[np.ndarray, "B S"] | None
+    ) -> None:  # fmt: skip
+        """Writes the points so far, their picture, and completions of a few prompts beside those of earlier steps."""
+        from culet.align.front_picture import draw_front
+
+        samples = [row for row in read_log(folder / "samples.jsonl") if row["step"] < step]
+        for number in range(min(SHOWN, len(self.prompts.rows))):
+            answer = answers[number * SAMPLES]
+            value = None if rewards is None else float(rewards[number, 0])
+            samples.append({"step": step, "prompt": answer.prompt, "text": answer.text, "reward": value})
+        _write_rows(folder / "samples.jsonl", samples)
+        _write_rows(folder / "front.jsonl", self.rows)
+        draw_front(folder / "front.png", self.rows, self.best_of_n(), folder.name)
+
+
+def win_rates(rewards: Float[np.ndarray, "B S"], references: Float[np.ndarray, "B M"]) -> Float[np.ndarray, "B S"]:
+    """How often each completion beats one of its prompt's references; a tie counts half."""
+    return 0.5 * (1 + np.sign(rewards[:, :, None] - references[:, None, :]).mean(axis=2))
+
+
+def best_of(rewards: Float[np.ndarray, "B M"], n: int) -> dict[str, float]:
+    """Reward and win-rate of the best of n of each prompt's M completions, on average over all choices of n.
+
+    The win-rate is against one of the M, itself among them. Raises ValueError for n above M.
+    """
+    count = rewards.shape[1]
+    if n > count:
+        raise ValueError(f"the best of {n} cannot be found among {count}")
+    ranked = np.sort(rewards, axis=1)
+    share = np.array([math.comb(rank, n - 1) for rank in range(count)], np.float64) / math.comb(count, n)
+    wins = win_rates(ranked, rewards)
+    return {"reward": float((ranked @ share).mean()), "win_rate": float((wins @ share).mean())}
+
+
+_divergence = eqx.filter_jit(sequence_kl)
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

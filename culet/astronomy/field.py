@@ -1,0 +1,120 @@
+"""A field: registered images of one piece of the sky in counts of photons, with what is known of each.
+
+Axis letters: B bands, H rows, W columns, K components of a point spread function.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from culet.astronomy.mixtures import Mixture
+
+if TYPE_CHECKING:
+    from culet.astronomy.images import Image
+
+
+class Field(eqx.Module):
+    """Images on one grid of pixels. All bands must be registered: a source has the same (x, y) in each.
+
+    Raises `ValueError` for shapes that do not fit together, pixels that are NaN or infinite, negative counts, a sky
+    that is not positive, and bands of the same name.
+    """
+
+    counts: Float[np.ndarray, "..."]  # [B H W]; shapes are checked below, with words for users
+    sky: Float[np.ndarray, "..."]  # [B], expected counts per pixel without sources
+    gain: Float[np.ndarray, "..."]  # [B], counts per unit of flux
+    psf: Mixture  # of each band: leaves have the axis B in front
+    bands: tuple[str, ...] = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        shape = np.shape(self.counts)
+        if len(shape) != 3 or min(shape) == 0:
+            raise ValueError(f"counts have shape {shape}; give [bands, rows, columns]")
+        if len(self.bands) != shape[0] or len(set(self.bands)) != shape[0]:
+            raise ValueError(f"{shape[0]} images have the bands {self.bands}; name each differently")
+        for name in ("sky", "gain"):
+            values = np.asarray(getattr(self, name))
+            if values.shape != shape[:1] or not (np.isfinite(values) & (values > 0)).all():
+                raise ValueError(f"{name} is {values}; give a positive number for each of the {shape[0]} bands")
+        for leaf in jax.tree.leaves(self.psf):
+            if leaf.shape[0] != shape[0]:
+                raise ValueError(f"there are {shape[0]} bands but {leaf.shape[0]} point spread functions")
+        for band, image in zip(self.bands, self.counts, strict=True):
+            check_pixels(image, f"band {band}")
+            if image.min() < 0:
+                row, column = np.unravel_index(np.argmin(image), image.shape)
+                raise ValueError(
+                    f"band {band} has {int((image < 0).sum())} negative counts, {image.min():.4g} at row {row}, column "
+                    f"{column}; if the sky was subtracted, let field_from_images put it back"
+                )
+
+
+def check_pixels(image: Float[np.ndarray, "H W"], where: str) -> None:
+    """Raises `ValueError` when a pixel is NaN or infinite, saying how many and which is the first."""
+    broken = ~np.isfinite(image)
+    if broken.any():
+        row, column = (int(i) for i in np.argwhere(broken)[0])
+        raise ValueError(
+            f"{where} has {int(broken.sum())} NaN or infinite pixels, the first at row {row}, column {column}; "
+            "cut them out, or fill them"
+        )
+
+
+def stack_psfs(psfs: Sequence[Mixture]) -> Mixture:
+    """Point spread functions of the bands with the axis B in front; all must have as many components."""
+    if len({psf.weights.shape for psf in psfs}) != 1:
+        raise ValueError(
+            f"point spread functions have {[psf.weights.size for psf in psfs]} components; give equally many"
+        )
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *psfs)
+
+
+def sky_level(image: Float[np.ndarray, "H W"]) -> tuple[float, float]:
+    """Level and standard deviation of the sky: pixels more than 3 deviations above or below the median are left out."""
+    kept = image.ravel().astype(np.float64)
+    level = spread = 0.0
+    for _ in range(20):
+        level, spread = np.median(kept), 1.4826 * np.median(np.abs(kept - np.median(kept)))
+        inside = np.abs(kept - level) <= 3 * spread
+        if inside.all() or spread == 0:
+            break
+        kept = kept[inside]
+    return float(level), float(kept.std() / 0.9866)  # a normal cut at 3 deviations has 0.9866 of its own
+
+
+def field_from_images(images: Sequence["Image"], psfs: Sequence[Mixture], gains: Sequence[float | None]) -> Field:
+    """A field from images in any linear unit.
+
+    A gain is electrons per unit of the pixels. Where it is None, an image whose sky was not subtracted tells it: of
+    counts the variance is the mean. With the gain known, the sky is set to the variance that the noise has, which
+    holds for images whose sky was subtracted too, and takes the detector's own noise as more of it. What then still
+    is below zero is noise beyond the model, and becomes zero.
+
+    Raises `ValueError` for images of different shapes, an image without noise, or one that does not tell its gain.
+    """
+    if len({image.pixels.shape for image in images}) != 1:
+        shapes = ", ".join(f"{image.band} {image.pixels.shape}" for image in images)
+        raise ValueError(f"images have different shapes ({shapes}); register them on one grid first")
+    counts, skies, kept = [], [], []
+    for image, given in zip(images, gains, strict=True):
+        check_pixels(image.pixels, image.band)
+        level, spread = sky_level(image.pixels)
+        if spread == 0:
+            raise ValueError(f"{image.band}: the sky has no noise, so nothing says how many photons it is")
+        gain = given or image.gain or (level / spread**2 if level > 3 * spread else None)
+        if gain is None:
+            raise ValueError(
+                f"{image.band}: the sky is subtracted and the file has no GAIN; say --gain, electrons per unit"
+            )
+        sky = (gain * spread) ** 2
+        counts.append(np.maximum(gain * (image.pixels - level) + sky, 0))
+        skies.append(sky)
+        kept.append(gain)
+    return Field(
+        np.asarray(counts, np.float32), np.asarray(skies, np.float32), np.asarray(kept, np.float32),
+        stack_psfs(psfs), tuple(image.band for image in images),
+    )  # fmt: skip

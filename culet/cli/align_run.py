@@ -1,0 +1,95 @@
+"""A plan carried out: from its files to an aligned model's folder."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+
+from culet.align.frontier import Frontier
+from culet.align.loop import align, check_run
+from culet.align.prompt_files import read_rows
+from culet.align.prompts import PromptRow, PromptSet
+from culet.cli.align_plan import Plan, built
+from culet.cli.align_report import write_report
+from culet.cli.align_sources import JUDGES, REWARDS
+from culet.core.text import hash_fraction
+from culet.lm import load, save
+from culet.nn import add_lora, lora_filter, merge_lora
+
+if TYPE_CHECKING:
+    from culet.lm import Decoder, Tokenizer
+
+HELD_OUT = 0.1  # of the prompts, if the plan names no file of them
+MOST_HELD_OUT = 64  # prompts that a point of the front is measured on
+
+
+def run_alignment(plan: Plan) -> Path:
+    """Aligns the model of a plan and returns its folder, which also holds the front, samples and a report.
+
+    Raises as `read_rows`, `align` and the rewards do, and ValueError where the folder holds another plan's run.
+    """
+    out, recipe, method = Path(plan.out), plan.align_recipe(), plan.align_method()
+    policy, words = load(plan.model, dtype="float32")
+    rows, held = _rows(plan, words)
+    end = _end_of_answer(words) if plan.chat else None
+    sizes: dict[str, Any] = {"new_tokens": recipe.new_tokens, "end_id": end}
+    prompts = PromptSet(rows, words, batch_size=recipe.batch_size, seed=recipe.seed, **sizes)
+    asked = PromptSet([dataclasses.replace(row, completions=()) for row in held], words, batch_size=1, **sizes)
+    reward = None if plan.reward is None else built(plan.reward, REWARDS, "reward")
+    judge = None if plan.judge is None else built(plan.judge, JUDGES, "judge")
+    teachers = tuple(load(folder, dtype="float32")[0] for folder in plan.teachers)
+    check_run(policy, method, prompts, recipe, reward=reward, compare=judge, teachers=len(teachers))
+    plan.keep()
+    front = Frontier(policy, asked, recipe.new_tokens, folder=out, seed=recipe.seed, **_evaluator(plan, reward, judge))
+    adapted, trainable = _adapted(policy, plan, recipe.seed)
+    aligned = align(
+        adapted, method, prompts, recipe, reward=reward, compare=judge, teachers=teachers, trainable=trainable,
+        evaluate=front, folder=out, name=out.name,
+    )  # fmt: skip
+    save(out, merge_lora(aligned), words)
+    write_report(out, plan)
+    return out
+
+
+def _rows(plan: Plan, words: "Tokenizer") -> tuple[list[PromptRow], list[PromptRow]]:
+    """Prompts to learn from and to be judged on, the latter at most `MOST_HELD_OUT`."""
+    rows = read_rows(plan.prompts, words, column=plan.column, chat=plan.chat)
+    if plan.held_out is not None:
+        held = read_rows(plan.held_out, words, column=plan.column, chat=plan.chat)
+    else:
+        held = [row for row in rows if hash_fraction(row.text) < HELD_OUT]
+        rows = [row for row in rows if hash_fraction(row.text) >= HELD_OUT]
+    if not rows or not held:
+        raise ValueError(
+            f"{plan.prompts}: too few prompts to hold a tenth of them out for the front; give more, "
+            "or others in a file, as held_out"
+        )
+    return rows, sorted(held, key=lambda row: hash_fraction("front " + row.text))[:MOST_HELD_OUT]
+
+
+def _evaluator(plan: Plan, reward: Any, judge: Any) -> dict[str, Any]:
+    """What the front is drawn by. A method that learns from no reward is measured only if the plan says by what."""
+    if plan.evaluator is None:
+        if reward is None and judge is None:
+            raise ValueError(
+                "the plan has neither a reward nor a judge nor an evaluator; name one to draw the front by"
+            )
+        return {"reward": reward, "compare": judge}
+    if plan.evaluator["name"] in JUDGES:
+        return {"compare": built(plan.evaluator, JUDGES, "evaluator")}
+    return {"reward": built(plan.evaluator, REWARDS, "evaluator")}
+
+
+def _adapted(policy: "Decoder", plan: Plan, seed: int) -> tuple[Any, Any]:
+    """The policy and the filter of what is trained: all of it, or adapters on its linear layers."""
+    if plan.lora_rank is None:
+        return policy, eqx.is_inexact_array
+    adapted = add_lora(policy, "", plan.lora_rank, plan.lora_alpha, key=jax.random.key(seed))
+    return adapted, lora_filter(adapted)
+
+
+def _end_of_answer(words: "Tokenizer") -> int:
+    """What ends a turn of the model in a conversation."""
+    return words.specials.get("<end_of_turn>", words.eos_id)

@@ -1,0 +1,1 @@
+"""Topic models by stochastic variational inference: LDA, the HDP and sampled LDA."""

@@ -1,0 +1,124 @@
+"""Models to and from folders that transformers writes and reads: `config.json` and safetensors."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import equinox as eqx
+import jax
+import ml_dtypes
+import numpy as np
+from jaxtyping import Array, PyTree
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from culet.lm.config import DecoderConfig
+from culet.lm.decoder import Decoder
+from culet.lm.formats.config_json import config_from_transformers, config_to_transformers, default_dtype
+from culet.lm.formats.json_file import ConfigError, read_object
+from culet.lm.formats.names import match_tensors, read_leaf, transformers_name, transformers_shape
+from culet.lm.formats.tensors import TensorFolder
+from culet.lm.formats.writing import CONFIG, MAX_SHARD_BYTES, staged, write_json, write_tensors
+
+_DTYPES = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
+_QUIET_BYTES = 2**29  # what loads within two seconds gets no progress bar
+
+
+def load_model(
+    folder: Path | str,
+    *,
+    dtype: str | None = None,
+    shardings: PyTree[jax.sharding.Sharding] | None = None,
+    beside: Collection[str] = (),
+) -> Decoder:
+    """The model in `folder`, read tensor by tensor, so that host memory never holds much more than the model.
+
+    `dtype` is "float32", "bfloat16" or "float16"; None takes what config.json names, or else what each tensor has.
+    `shardings` is one sharding for all leaves, or a tree of them shaped like the model (or a prefix of it). `beside`
+    names tensors that may stand there too and are left to others, such as another head.
+    Raises `ConfigError` or `TensorError`, naming file and key or tensor, for whatever is missing, broken or of no use.
+    """
+    folder = Path(folder)
+    data = read_object(folder / CONFIG, ConfigError)
+    config = config_from_transformers(data, str(folder / CONFIG))
+    chosen = _dtype(dtype or default_dtype(data, str(folder / CONFIG)))
+    tensors = TensorFolder(folder)
+    skeleton = _skeleton(config)
+    leaves = _leaves(skeleton)
+    names = match_tensors(config.family, {path: leaf.shape for path, leaf in leaves.items()}, tensors, beside)
+    targets = dict.fromkeys(leaves) if shardings is None else _leaves(_broadcast(shardings, skeleton))
+    loaded: dict[str, jax.Array] = {}
+    with _progress("loading", sum(tensors.entries[name].nbytes for name in names.values())) as bar:
+        # The largest first: the copy of it that is in flight then stands beside nothing else.
+        for path in sorted(leaves, key=lambda path: -leaves[path].size):
+            host = read_leaf(tensors, names[path], leaves[path].shape)
+            host = host if chosen is None else host.astype(chosen, copy=False)
+            loaded[path] = jax.device_put(host, targets[path]).block_until_ready()
+            bar.advance(bar.task_ids[0], tensors.entries[names[path]].nbytes)
+    return jax.tree.unflatten(jax.tree.structure(skeleton), [loaded[path] for path in leaves])
+
+
+def load_config(folder: Path | str) -> DecoderConfig:
+    """The configuration of the model in `folder`. Raises `ConfigError`, naming file and key, if it cannot be used."""
+    path = Path(folder) / CONFIG
+    return config_from_transformers(read_object(path, ConfigError), str(path))
+
+
+def save_model(
+    folder: Path | str,
+    model: Decoder,
+    *,
+    dtype: str | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    beside: Mapping[str, Array] = MappingProxyType({}),
+) -> None:
+    """Writes `model` to `folder` as `config.json` and safetensors, which transformers loads to the same logits.
+
+    `dtype` is that of the file: "float32", "bfloat16" or "float16"; None keeps the model's. More than
+    `max_shard_bytes` become several files and an index. `beside` are further tensors, such as another head, by name.
+    The folder changes all at once, after everything is on disk.
+    Raises `ConfigError` if the family's config.json cannot express the model.
+    """
+    chosen = _dtype(dtype)
+    family, leaves = model.config.family, _leaves(model)
+    config = config_to_transformers(model.config, np.dtype(chosen or model.embedding.dtype).name)
+    tensors = {
+        f"model.{transformers_name(family, path)}": leaf.reshape(transformers_shape(path, leaf.shape))
+        for path, leaf in leaves.items()
+    } | dict(beside)
+    size = sum(tensor.size * (chosen or tensor.dtype).itemsize for tensor in tensors.values())
+    with staged(Path(folder)) as stage, _progress("saving", size) as bar:
+        write_tensors(
+            stage, tensors, dtype=chosen, max_shard_bytes=max_shard_bytes,
+            advance=lambda nbytes: bar.advance(bar.task_ids[0], nbytes),
+        )  # fmt: skip
+        write_json(stage / CONFIG, config)
+
+
+def _dtype(name: str | None) -> np.dtype | None:
+    if name is not None and name not in _DTYPES:
+        raise ValueError(f"dtype {name!r} is not one of {', '.join(_DTYPES)}")
+    return None if name is None else np.dtype(_DTYPES[name])
+
+
+def _skeleton(config: DecoderConfig) -> Decoder:
+    """The model with shapes in place of arrays."""
+    return eqx.filter_eval_shape(config.init, jax.random.key(0))
+
+
+def _leaves(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by path, as in `blocks.3.mixer.query.weight`."""
+    found = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in found}
+
+
+def _broadcast(shardings: PyTree[jax.sharding.Sharding], skeleton: Decoder) -> PyTree[jax.sharding.Sharding]:
+    return jax.tree.broadcast(shardings, skeleton)
+
+
+def _progress(verb: str, size: int) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=size < _QUIET_BYTES)
+    bar.add_task(verb, total=size)
+    return bar

@@ -1,0 +1,201 @@
+"""Text to token ids and back, for the tokenizer files that Gemma folders hold.
+
+Decoding is by token: each id stands for some bytes, and the bytes of all ids together are read as UTF-8. That is what
+makes streaming exact. The two file formats are in `culet.lm.tokenizers.files`.
+"""
+
+import codecs
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from culet.core.files import atomic_write
+from culet.lm.tokenizers.files import Backend, JsonFile, SentencePieceFile
+
+TURNS = ("<start_of_turn>", "<end_of_turn>")
+_FORMATS = (JsonFile, SentencePieceFile)  # in a folder with both, the first is read
+
+
+class Tokenizer:
+    """A vocabulary with its beginning, end and padding tokens, and the chat template that came with it.
+
+    `vocabulary` counts ids (the highest one plus 1), `bos_id`, `eos_id` and `pad_id` are ids (`pad_id` falls back to
+    `eos_id`), `stop_ids` are those that end a completion, `specials` maps the names of control tokens to ids,
+    `chat_template` is a Jinja text or None. Raises `ValueError` where there is no beginning or end token.
+    """
+
+    def __init__(self, backend: Backend, settings: dict[str, Any] | None = None, name: str = "tokenizer"):
+        self._backend = backend
+        self._settings = dict(settings or {})
+        self._bytes: dict[int, bytes] = {}
+        self.vocabulary: int = backend.size
+        self.bos_id, self.eos_id = (self._required(role, name) for role in ("bos", "eos"))
+        pad_id = self._find("pad")
+        self.pad_id: int = self.eos_id if pad_id is None else pad_id
+        turns = {turn: found for turn in TURNS if (found := backend.id(turn)) is not None}
+        named = {self._name(found): found for _, found in self._roles()}
+        self.specials: dict[str, int] = {**backend.specials, **turns, **named}
+        self._special_ids = frozenset(self.specials.values())
+        self.stop_ids: tuple[int, ...] = tuple(sorted({self.eos_id, turns.get(TURNS[1], self.eos_id)}))
+        self.chat_template: str | None = _template(self._settings.get("chat_template"), name)
+        names = sorted(self.specials, key=len, reverse=True)
+        self._special = re.compile("(?=" + "|".join(map(re.escape, names)) + ")")  # overlapping names are found too
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Tokenizer":
+        """Reads a folder with `tokenizer.json` or `tokenizer.model`, or one such file, and the settings beside it.
+
+        Raises `FileNotFoundError` where there is none, `ValueError` for a broken file or one of an unsupported kind.
+        """
+        path = Path(path)
+        if path.is_dir():
+            found = [(kind, path / kind.FILE) for kind in _FORMATS if (path / kind.FILE).is_file()]
+        else:
+            found = [(kind, path) for kind in _FORMATS if path.is_file() and path.suffix == Path(kind.FILE).suffix]
+        if not found:
+            wanted = " or ".join(kind.FILE for kind in _FORMATS)
+            raise FileNotFoundError(f"{path}: no tokenizer here; give a folder that holds {wanted}, or such a file")
+        kind, file = found[0]
+        return cls(kind(file.read_bytes(), str(file)), _settings(file.parent), str(file))
+
+    def encode(
+        self, text: str | Sequence[str], *, bos: bool = True, eos: bool = False, special: bool = True
+    ) -> list[int]:
+        """The ids of `text`: exactly one beginning token in front if `bos`, exactly one end token behind if `eos`.
+
+        Names of control tokens within the text ("<start_of_turn>") become those tokens, as in transformers, so a
+        prompt may be written out by hand; a text that starts with "<bos>" gets no second one. For text that is not
+        yours say `special=False`: the names stay plain text. (Chat templates do so for what people say.)
+        A sequence of pieces is encoded piece by piece, with no token across their borders. Empty text has no ids
+        but those asked for. Raises `ValueError` for text that is not Unicode (a lone surrogate).
+        """
+        pieces = [text] if isinstance(text, str) else text
+        if not special:
+            pieces = [part for piece in pieces for part in self.split_specials(piece)]
+        ids = [i for piece in pieces for i in self._backend.encode(piece)]
+        if bos:
+            first = next((k for k, i in enumerate(ids) if i != self.bos_id), len(ids))
+            ids = [self.bos_id, *ids[first:]]
+        if eos:
+            ids = [*ids, self.eos_id] if ids[-1:] != [self.eos_id] else ids
+        return ids
+
+    def split_specials(self, text: str) -> list[str]:
+        """Cuts `text` after the first letter of every control token's name, so that encoding the parts makes none."""
+        cuts = [0, *(match.start() + 1 for match in self._special.finditer(text)), len(text)]
+        return [text[start:end] for start, end in itertools.pairwise(cuts)]
+
+    def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
+        """The text of `ids`, without control tokens if `skip_special`. Bytes that are no UTF-8 become U+FFFD.
+
+        Raises `ValueError` for an id outside the vocabulary.
+        """
+        return b"".join(self.token_bytes(i, skip_special=skip_special) for i in ids).decode("utf-8", "replace")
+
+    def token_bytes(self, token: int, *, skip_special: bool = False) -> bytes:
+        """The bytes that one id stands for; a character may be spread over several ids. Raises as `decode` does."""
+        token = int(token)
+        if token not in self._bytes:
+            if not 0 <= token < self.vocabulary:
+                raise ValueError(f"token id {token} is outside the tokenizer's vocabulary of {self.vocabulary}")
+            self._bytes[token] = self._backend.token_bytes(token)
+        return b"" if skip_special and token in self._special_ids else self._bytes[token]
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the files from which transformers' `AutoTokenizer`, and `load`, make this tokenizer again."""
+        folder = Path(folder)
+        named = {f"{role}_token": self._name(found) for role, found in self._roles()}
+        settings = {
+            "add_bos_token": True,
+            "add_eos_token": False,
+            "clean_up_tokenization_spaces": False,
+            "tokenizer_class": self._backend.TRANSFORMERS_CLASS,
+            **self._settings,
+            **named,
+        }
+        settings.pop("chat_template", None)
+        if self.chat_template is not None:
+            settings["chat_template"] = self.chat_template
+        atomic_write(folder / self._backend.FILE, self._backend.serialise())
+        atomic_write(folder / "special_tokens_map.json", _json(named))
+        atomic_write(folder / "tokenizer_config.json", _json(settings))
+
+    @property
+    def bos(self) -> str:
+        """The name of the beginning token, which chat templates write themselves."""
+        return self._name(self.bos_id)
+
+    def _roles(self) -> list[tuple[str, int]]:
+        return [("bos", self.bos_id), ("eos", self.eos_id), ("pad", self.pad_id)]
+
+    def _name(self, token: int) -> str:
+        return self._backend.token_bytes(token).decode("utf-8", "replace")
+
+    def _find(self, role: str) -> int | None:
+        named = self._settings.get(f"{role}_token")
+        named = named.get("content") if isinstance(named, dict) else named
+        return self._backend.id(named if isinstance(named, str) else self._backend.DEFAULTS[role])
+
+    def _required(self, role: str, name: str) -> int:
+        found = self._find(role)
+        if found is None:
+            wanted = self._settings.get(f"{role}_token") or self._backend.DEFAULTS[role]
+            raise ValueError(f"{name}: no token {wanted!r}; name the {role} token in tokenizer_config.json")
+        return found
+
+
+class StreamDecoder:
+    """Turns ids that arrive one by one into text, holding a character back until all its bytes are there.
+
+    The pieces that `push` gives and the rest that `finish` gives are, joined, what `decode` gives for all the ids.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, skip_special: bool = True):
+        self._tokenizer = tokenizer
+        self._skip_special = skip_special
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token: int) -> str:
+        """The text that this id completes, often none."""
+        return self._decoder.decode(self._tokenizer.token_bytes(token, skip_special=self._skip_special))
+
+    def finish(self) -> str:
+        """What stands for a character that never became whole: U+FFFD, or nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The settings that transformers keeps beside the vocabulary; a template in a file of its own has precedence."""
+    settings: dict[str, Any] = {}
+    file = folder / "tokenizer_config.json"
+    if file.is_file():
+        try:
+            settings = json.loads(file.read_bytes())
+        except (ValueError, RecursionError) as problem:
+            raise ValueError(f"{file}: not valid JSON ({str(problem)[:120]})") from None
+        if not isinstance(settings, dict):
+            raise ValueError(f"{file}: must hold one JSON object, not a {type(settings).__name__}")
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        try:
+            settings["chat_template"] = template.read_text(encoding="utf-8")
+        except UnicodeDecodeError as problem:
+            raise ValueError(f"{template}: not UTF-8 text ({problem.reason} at byte {problem.start})") from None
+    return settings
+
+
+def _template(value: object, name: str) -> str | None:
+    """The template out of `chat_template`: a text, or a list of named ones, of which "default" counts."""
+    if isinstance(value, list):
+        named = {entry.get("name"): entry.get("template") for entry in value if isinstance(entry, dict)}
+        value = named.get("default")
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name}: chat_template in tokenizer_config.json must be text, not a {type(value).__name__}")
+    return value
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,5 @@
+"""The experiment on BOND."""
+
+from culet.papers.bond.experiment import experiment
+
+__all__ = ["experiment"]

@@ -1,0 +1,228 @@
+"""What the experiments on post-training share: a small model that writes captions, and what a run is measured by.
+
+The model goes on from the first words of a caption. Data, reward and judge are those of `culet.tasks.captions`.
+
+Axis letters: N seeds, P points of a run, B prompts, M reference completions of each.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from culet.align.experience import Method
+from culet.align.frontier import BEST_OF, REFERENCES, SAMPLES, Frontier, win_rates
+from culet.align.loop import AlignRecipe, align
+from culet.align.prompts import PromptRow, PromptSet
+from culet.align.rewards.answer import Answer
+from culet.align.rewards.preference import Preference
+from culet.core.plot import COLOURS
+from culet.experiments.experiment import Findings, Scale
+from culet.lm import Decoder
+from culet.objectives import best_of_n_kl_bound
+from culet.tasks.captions import CAPTION_METRICS, Use, judge, pictures, reward
+
+if TYPE_CHECKING:
+    from culet.lm.tokenizers.tokenizer import Tokenizer
+
+OPENING = 3  # words of a caption that are its prompt
+LONGEST = 13  # words of a caption that is learned from
+NEW_TOKENS: Mapping[Scale, int] = {"smoke": 8, "laptop": 16}
+HELD_OUT: Mapping[Scale, int] = {"smoke": 2, "laptop": 192}  # prompts that a run is measured on
+
+
+@functools.cache
+def tokenizer(scale: Scale) -> "Tokenizer":
+    """A small vocabulary of the captions' words and their parts."""
+    from culet.lm import train_tokenizer
+
+    return train_tokenizer(_lessons(scale), 512 if scale == "smoke" else 1024)
+
+
+def _lessons(scale: Scale) -> list[str]:
+    """The shorter captions of the pictures that the reward has seen too."""
+    seen = pictures(scale, "training").half(0).captions
+    return [text for captions in seen for text in captions[2:] or captions if OPENING < len(text.split()) <= LONGEST]
+
+
+@functools.cache
+def supervised(scale: Scale, seed: int) -> "Decoder":
+    """The model that every run begins with: it has learned to write captions. One for all variants of a seed.
+
+    At smoke scale there is one for all seeds, as each training is compiled for itself.
+    """
+    if scale == "smoke" and seed:
+        return supervised(scale, 0)
+    import jax
+
+    from culet.lm import scaled
+    from culet.lm._train import text_rows, train
+    from culet.lm.recipe import Recipe
+
+    words = tokenizer(scale)
+    width, steps = (16, 8) if scale == "smoke" else (64, 400)
+    config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=32, context=64)
+    rows = text_rows(_lessons(scale), words, 64)
+    recipe = Recipe(steps=steps, batch_size=16 if scale == "smoke" else 32, learning_rate=8e-3, seed=seed)
+    return train(config.init(jax.random.key(seed)), rows, recipe, progress=False)
+
+
+def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int = 2, seed: int = 0) -> "PromptSet":
+    """The first words of captions as prompts; with `count`, that many different ones, the first that there are."""
+    seen = pictures(scale, use)
+    captions = (seen.half(0) if use == "training" else seen).captions
+    texts = [text for each in captions for text in each[-2:-1] if len(text.split()) > OPENING]
+    openings = [" ".join(text.split()[:OPENING]) for text in texts]
+    if count is not None:
+        openings = list(dict.fromkeys(openings))[:count]
+    words = tokenizer(scale)
+    rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in openings]
+    return PromptSet(rows, words, new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
+
+
+class _Both:
+    """The judge, who keeps what the reward makes of the same completions."""
+
+    def __init__(self, scale: Scale):
+        self.judge, self.reward = judge(scale), reward(scale)
+        self.rewards: Float[np.ndarray, "..."] = np.zeros(0)
+
+    def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "..."]:
+        self.rewards = self.reward(answers)
+        return self.judge(answers)
+
+
+class Yardstick:
+    """Measures policies of one seed against the supervised model, by the judge and by the reward itself."""
+
+    def __init__(self, scale: Scale, seed: int, use: Use):
+        self.both = _Both(scale)
+        held_out = prompts(scale, use, count=HELD_OUT[scale])
+        self.front = Frontier(supervised(scale, seed), held_out, NEW_TOKENS[scale], reward=self.both, seed=seed)
+        self.references = reward(scale)(self.front.references).reshape(-1, REFERENCES)
+        self.start = self.front.rows[0] | self._by_reward()
+
+    def __call__(self, policy: Decoder, step: int) -> dict[str, float]:
+        """`kl`, `length`, `entropy`; `win_rate` by the judge; `reward` and `reward_win_rate` by the reward."""
+        return self.front(policy, step) | self._by_reward()
+
+    def _by_reward(self) -> dict[str, float]:
+        rewards = self.both.rewards.reshape(-1, SAMPLES)
+        wins = win_rates(rewards, self.references)
+        return {"reward": float(rewards.mean()), "reward_win_rate": float(wins.mean())}
+
+    def best_of_n(self) -> dict[str, list[float]]:
+        """The same of the best of n reference completions by the reward, with the bound on its divergence."""
+        judged = self.front.reference_rewards
+        assert judged is not None
+        parts = {
+            "win_rate": win_rates(judged, judged), "reward": self.references,
+            "reward_win_rate": win_rates(self.references, self.references),
+        }  # fmt: skip
+        points = {name: [worth_of_best(self.references, part, n) for n in BEST_OF] for name, part in parts.items()}
+        return points | {"kl": [best_of_n_kl_bound(n) for n in BEST_OF]}
+
+
+def worth_of_best(rewards: Float[np.ndarray, "B M"], worth: Float[np.ndarray, "B M"], n: int) -> float:
+    """What the best of n by a reward is worth, on average over all choices of n of each prompt's M completions."""
+    share = np.array([math.comb(below, n - 1) for below in range(rewards.shape[1])]) / math.comb(rewards.shape[1], n)
+    rank = rewards.argsort(axis=1).argsort(axis=1)
+    return float((share[rank] * worth).sum(axis=1).mean())
+
+
+@functools.cache
+def yardstick(scale: Scale, seed: int, use: Use) -> Yardstick:
+    """One for all variants of a seed."""
+    return Yardstick(scale, seed, use)
+
+
+def trajectory(
+    method: Method, recipe: AlignRecipe, scale: Scale, use: Use, judged: Any = None, *,
+    compare: Preference | None = None, training: PromptSet | None = None,
+) -> tuple[dict[str, Any], Decoder]:  # fmt: skip
+    """Aligns the supervised model of the recipe's seed; gives what was measured on the way, each [P], and the end.
+
+    `judged`, by default the reward, is what is learned from, unless `compare` says which of two is better. `training`
+    is by default all prompts of that name.
+    """
+    measure = yardstick(scale, recipe.seed, use)
+    points = [measure.start | {"step": 0.0}]
+
+    def evaluate(policy: Decoder, step: int) -> dict[str, float]:
+        points.append({"step": float(step)} | measure(policy, step))
+        return points[-1]
+
+    training = training or prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
+    end = align(
+        supervised(scale, recipe.seed), method, training, recipe, compare=compare,
+        reward=None if compare else judged or reward(scale), evaluate=evaluate, progress=False,
+    )  # fmt: skip
+    return _columns(points), end
+
+
+def ends(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `CAPTION_METRICS` name: the last points of a run."""
+    return {metric.name: found[metric.name.removeprefix("final_")][-1] for metric in CAPTION_METRICS}
+
+
+def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> dict[str, Any]:
+    """The points of these policies, each [P]."""
+    measure = yardstick(scale, seed, use)
+    return _columns([measure(policy, step) for step, policy in enumerate(policies, 1)])
+
+
+def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    return {name: np.array([point[name] for point in points]) for name in points[0]}
+
+
+def gain_at_equal_kl(
+    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], name: str = "win_rate"
+) -> Float[np.ndarray, "N"]:
+    """How much more of `name` one run has than another where the other was measured, on average.
+
+    The first run is taken as straight between its own points, so that a curve that flattens counts as less than it is.
+    Points of the other beyond all of the first run's divergences are left out; if all are, its first one counts against
+    the first run's farthest.
+    """
+    gains = []
+    for kl, value, other_kl, other_value in zip(found["kl"], found[name], other["kl"], other[name], strict=True):
+        order, within = np.argsort(kl), other_kl <= kl.max()
+        within[0], within[1] = False, within[1] or not within[1:].any()
+        gains.append(float(np.mean(np.interp(other_kl, kl[order], value[order]) - other_value, where=within)))
+    return np.array(gains)
+
+
+def saved_at_equal(
+    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], name: str = "win_rate"
+) -> Float[np.ndarray, "N"]:
+    """How much less divergence one run has than another where both first have the most of `name` that both reach."""
+    saved = []
+    for kl, value, other_kl, other_value in zip(found["kl"], found[name], other["kl"], other[name], strict=True):
+        level = min(value.max(), other_value.max())
+        saved.append(_first(level, other_value, other_kl) - _first(level, value, kl))
+    return np.array(saved)
+
+
+def _first(level: float, value: Float[np.ndarray, "P"], kl: Float[np.ndarray, "P"]) -> float:
+    """The divergence where a curve first comes up to a level."""
+    place = int(np.argmax(value >= level))
+    if place == 0:
+        return float(kl[0])
+    return float(np.interp(level, value[place - 1 : place + 1], kl[place - 1 : place + 1]))
+
+
+def draw_fronts(axes: Any, findings: Findings, names: Sequence[str], measure: str, points: str | None = None) -> None:
+    """Curves of a measure against the divergence, a thin line for each seed; `points`, a variant, is drawn as dots."""
+    for name, colour in zip(names, COLOURS * 2, strict=False):
+        found = findings[name]
+        axes.plot(found["kl"].T, found[measure].T, color=colour, alpha=0.3, linewidth=0.8)
+        axes.plot(found["kl"].mean(axis=0), found[measure].mean(axis=0), color=colour, label=name, marker=".")
+    if points is not None:
+        found = findings[points]
+        axes.plot(found["kl"].mean(axis=0), found[measure].mean(axis=0), "D:", color="#999999", label=points)
+    axes.set(xlabel="KL from the supervised model, nats per caption")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)

@@ -1,0 +1,103 @@
+"""What the rows on topic models share: the corpus, a loop that keeps a curve, and the picture of it.
+
+The corpus is the standard library's sources in chunks of 60 lines. A constant shuffle parts it: documents 0 to 999 are
+scored on, 1,000 to 1,499 were used to choose priors and are not used here, the next ones are learned from. Seeds change
+the first topics, the order of documents and the samples.
+
+Axis letters: D documents, V vocabulary, P points of a curve, N seeds.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from culet.experiments.experiment import Findings, Scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PASSES: Mapping[Scale, int] = {"smoke": 2, "laptop": 3}
+_DOCUMENTS: Mapping[Scale, int] = {"smoke": 64, "laptop": 12_000}
+BATCH: Mapping[Scale, int] = {"smoke": 16, "laptop": 256}
+_COLOURS = ("#1f5a99", "#d1622b", "#2e8b57", "#8a4fa3", "#b8860b", "#555555", "#c23b6b")
+
+
+@functools.cache
+def corpus(scale: Scale) -> tuple[Any, Any]:
+    """Counts to learn from and counts to score on, over one vocabulary."""
+    from culet.inference import count_words, python_sources
+
+    if scale == "smoke":  # documents of one width, so that each program is compiled once
+        counts = count_words(islice(python_sources(), 600)).counts
+        words = np.diff(counts.indptr)
+        counts = counts[(words > 32) & (words <= 48)]
+        return counts[16 : 16 + _DOCUMENTS[scale]], counts[:16]
+    counts = count_words(python_sources()).counts
+    order = np.random.default_rng(0).permutation(counts.shape[0])
+    return counts[order[1500 : 1500 + _DOCUMENTS[scale]]], counts[order[:1000]]
+
+
+def follow(model: Any, scale: Scale, advance: Callable[[Any, Any, int], None] | None = None) -> dict[str, Any]:
+    """Learns in minibatches and scores as it goes: at a quarter and a half of the first pass, and after every pass.
+
+    `advance(model, minibatch, D)` makes a step, `partial_fit` by default. `seconds` do not count scoring, but
+    compiling.
+    """
+    from culet.inference.topics.passes import minibatches
+
+    train, test = corpus(scale)
+    documents = train.shape[0]
+    marks = [documents // 4, documents // 2, *(documents * (done + 1) for done in range(model.fitting.passes))]
+    spent, seen = 0.0, 0
+    curve, seconds, places = [], [], []
+    for chosen in minibatches(documents, model.fitting):
+        begun = time.perf_counter()
+        if advance is None:
+            model.partial_fit(train[chosen], documents=documents)
+        else:
+            advance(model, train[chosen], documents)
+        np.asarray(model.share)  # waits
+        spent += time.perf_counter() - begun
+        before, seen = seen, seen + len(chosen)
+        if any(before < mark <= seen for mark in marks):
+            curve.append(model.score(test))
+            seconds.append(spent)
+            places.append(seen / documents)
+    return {
+        "budget": model.fitting.passes,
+        "score": curve[-1],
+        "first_pass": curve[-model.fitting.passes],
+        "curve": np.array(curve),
+        "places": np.array(places),
+        "seconds": np.array(seconds),
+        "topics_in_use": model.in_use(),
+    }
+
+
+def curves_figure(findings: Findings, title: str) -> "Figure":
+    """Held-out score over passes and over seconds, each seed a line."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for (name, found), colour in zip(findings.items(), _COLOURS, strict=False):
+        for seed, curve in enumerate(found["curve"]):
+            label = name if seed == 0 else None
+            left.plot(found["places"][seed], curve, color=colour, label=label, marker=".", linewidth=1.4)
+            right.plot(found["seconds"][seed], curve, color=colour, marker=".", linewidth=1.4)
+    left.set_xlabel("passes over the corpus")
+    right.set_xlabel("seconds, with compiling")
+    right.set_xscale("log")
+    left.set_ylabel("held-out score, nats per word")
+    left.set_title(title, loc="left", fontsize=11)
+    left.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    return figure

@@ -1,0 +1,190 @@
+"""Whole folders: ours and, under `make parity`, those of transformers; and how much memory loading takes."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from culet.lm.formats.checkpoint import load_model, save_model
+from culet.lm.formats.config_json import config_from_transformers
+from culet.lm.formats.json_file import ConfigError, TensorError
+from tests.lm.record_names import MODELS, RECORD
+
+RECORDED = json.loads(RECORD.read_text())
+
+
+def model_of(family, key):
+    """A tiny model of the recorded shape in which no weight is zero or one."""
+    model = config_from_transformers(RECORDED[family]["config"]).init(key)
+    leaves, tree = jax.tree.flatten(model)
+    keys = jax.random.split(key, len(leaves))
+    noisy = [leaf + 0.1 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(tree, noisy)
+
+
+def assert_equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.dtype == b.dtype and np.array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_saved_models_load_again(tmp_path, getkey, family, dtype):
+    model = model_of(family, getkey())
+    save_model(tmp_path, model, dtype=dtype, max_shard_bytes=8000)
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    wanted = jax.tree.map(lambda leaf: leaf.astype(dtype), model)
+    assert_equal(load_model(tmp_path), wanted)
+    assert_equal(load_model(tmp_path, dtype="float32"), jax.tree.map(lambda leaf: leaf.astype("float32"), wanted))
+
+
+def test_griffin_and_hawk_have_folders_too(tmp_path, getkey):
+    recurrent = config_from_transformers(RECORDED["recurrent_gemma"]["config"])
+    for family, pattern in (("griffin", "RRL"), ("hawk", "R")):
+        changes = {"pattern": pattern, "lru_blocks": 2, "embedding_scale": 1.0, "logit_cap": None}
+        model = dataclasses.replace(recurrent, family=family, **changes).init(getkey())
+        save_model(tmp_path / family, model)
+        assert_equal(load_model(tmp_path / family), model)
+
+
+def test_the_convolution_keeps_its_taps_in_order(tmp_path, getkey):
+    model = model_of("recurrent_gemma", getkey())
+    save_model(tmp_path, model)
+    saved = load_file(tmp_path / "model.safetensors")["model.layers.0.temporal_block.conv_1d.weight"]
+    assert saved.shape == (16, 1, 4)
+    assert np.array_equal(saved[:, 0, :], np.asarray(model.blocks[0].mixer.conv_weight))  # type: ignore[attr-defined]
+
+
+def test_without_a_dtype_in_the_config_tensors_keep_theirs(tmp_path, getkey):
+    save_model(tmp_path, model_of("gemma", getkey()), dtype="bfloat16")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("dtype") == "bfloat16"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_model(tmp_path).embedding.dtype == ml_dtypes.bfloat16
+
+
+def test_shardings(tmp_path, getkey):
+    model = model_of("gemma2", getkey())
+    save_model(tmp_path, model)
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    assert_equal(load_model(tmp_path, shardings=whole), model)
+    tree = jax.tree.map(lambda leaf: rows if leaf.shape[0] % 8 == 0 else whole, model)
+    loaded = load_model(tmp_path, shardings=tree)
+    assert_equal(loaded, model)
+    assert loaded.embedding.sharding == rows and loaded.embedding.addressable_shards[0].data.shape == (5, 24)
+    save_model(tmp_path / "again", loaded)
+    assert_equal(load_model(tmp_path / "again"), model)
+
+
+def test_folders_that_do_not_work(tmp_path, getkey):
+    with pytest.raises(ConfigError, match=r"config.json: no such file"):
+        load_model(tmp_path / "nothing")
+    save_model(tmp_path, model_of("gemma", getkey()))
+    with pytest.raises(ValueError, match="dtype 'int8' is not one of"):
+        load_model(tmp_path, dtype="int8")
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({k: v for k, v in weights.items() if "layers.1.mlp" not in k}, tmp_path / "model.safetensors")
+    with pytest.raises(TensorError, match=r"'model.layers.1.mlp.gate_proj.weight' is missing"):
+        load_model(tmp_path)
+    save_file(weights, tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-1])
+    with pytest.raises(TensorError, match="truncated"):
+        load_model(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
+    with pytest.raises(ConfigError, match=r"config.json: model_type: is 'llama'"):
+        load_model(tmp_path)
+
+
+def test_a_model_that_cannot_be_expressed_leaves_nothing(tmp_path, getkey):
+    model = dataclasses.replace(config_from_transformers(RECORDED["gemma"]["config"]), qk_norm=True).init(getkey())
+    with pytest.raises(ValueError):
+        save_model(tmp_path / "model", model)
+    assert not (tmp_path / "model").exists()
+
+
+PEAK = """
+import resource, sys
+from culet.lm.formats.checkpoint import load_model
+from culet.lm import preset
+import jax
+jax.block_until_ready(jax.numpy.zeros(3).astype("bfloat16"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model = load_model(sys.argv[1])
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+def test_loading_takes_little_more_memory_than_the_checkpoint(tmp_path):
+    """A checkpoint of 300 MB, half of it embeddings, as in the smallest models: the worst case for copies in flight."""
+    base = config_from_transformers(RECORDED["gemma2"]["config"])
+    config = dataclasses.replace(
+        base, width=512, embedding_scale=512**0.5, vocabulary=150_000, hidden=8192, layers=6, heads=8, kv_heads=4,
+        head_dim=64, pattern="LG",
+    )  # fmt: skip
+    shapes = jax.eval_shape(config.init, jax.random.key(0))
+    model = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, "bfloat16"), shapes)
+    save_model(tmp_path, model, max_shard_bytes=10**8)
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+    assert size > 2.5e8
+    done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.3 * size, f"{float(done.stdout) / size:.2f} times the checkpoint"
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_both_directions_with_transformers(tmp_path, getkey, family, dtype):
+    """Our folder in theirs, to the same logits, and theirs in ours, to the last bit of every weight."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = jax.tree.map(lambda leaf: leaf.astype(dtype), model_of(family, getkey()))
+    save_model(tmp_path / "ours", model, max_shard_bytes=10_000)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "ours", output_loading_info=True, attn_implementation="eager"
+    )
+    theirs, report = loaded
+    assert not any(report.values()), report
+    assert theirs.dtype == getattr(torch, dtype)
+    if dtype == "float32":  # two weights of one shape that changed places would show here and nowhere else
+        tokens = np.arange(12) * 7 % 40
+        with torch.no_grad():
+            wanted = theirs(torch.tensor(tokens[None]), use_cache=False).logits[0].numpy()
+        assert np.abs(np.asarray(model(jnp.asarray(tokens))) - wanted).max() < 1e-4 * wanted.std()
+    theirs.save_pretrained(tmp_path / "theirs", max_shard_size="10KB")
+    assert (tmp_path / "theirs" / "model.safetensors.index.json").exists()
+    assert_equal(load_model(tmp_path / "theirs"), model)
+
+
+@pytest.mark.parity
+def test_the_text_half_of_their_gemma_3_with_vision(tmp_path):
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    text = RECORDED["gemma3_text"]["config"]
+    vision = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "image_size": 16,
+    }
+    torch.manual_seed(0)
+    both = Gemma3ForConditionalGeneration(Gemma3Config(text_config=text, vision_config=vision))
+    both.save_pretrained(tmp_path / "both")
+    ours = load_model(tmp_path / "both")
+    wanted = both.model.language_model.layers[1].mlp.up_proj.weight.detach().numpy()
+    assert np.array_equal(np.asarray(ours.blocks[1].mlp.up.weight), wanted)
