@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: install quickstart test parity clean
+.PHONY: install quickstart test parity docs clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ $(VENV)/.parity: $(VENV)/.test
 	$(PIP) install -c constraints.txt -e '.[test,parity]'
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.test
+	$(PIP) install -c constraints.txt -e '.[test,docs]'
+	touch $@
+
 install: $(VENV)/.core
 
 quickstart: $(VENV)/.core
@@ -33,6 +37,9 @@ test: $(VENV)/.test
 
 parity: $(VENV)/.parity
 	XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -m parity tests
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/reference.py
 
 clean:
 	rm -rf $(VENV) build dist
