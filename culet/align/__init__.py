@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from culet.align.judging import completions
     from culet.align.loop import AlignRecipe, align
     from culet.align.merging import angles, average, interpolate, slerp
-    from culet.align.prompt_files import read_rows
-    from culet.align.prompts import PromptRow, PromptSet
+    from culet.align.prompts import PromptRow, PromptSet, read_rows
     from culet.align.rollout import Prompts, Rollout, as_prompts, drawn_log_probabilities, log_probabilities, sample
     from culet.align.warping import WarpIteration, warp
 
@@ -19,8 +18,7 @@ _HOME = {
     "judging": ("completions",),
     "loop": ("AlignRecipe", "align"),
     "merging": ("angles", "average", "interpolate", "slerp"),
-    "prompt_files": ("read_rows",),
-    "prompts": ("PromptRow", "PromptSet"),
+    "prompts": ("PromptRow", "PromptSet", "read_rows"),
     "rollout": ("Prompts", "Rollout", "as_prompts", "drawn_log_probabilities", "log_probabilities", "sample"),
     "warping": ("WarpIteration", "warp"),
 }

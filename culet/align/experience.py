@@ -13,12 +13,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from culet.align.models import Models
 from culet.align.rollout import Rollout, hidden, log_probabilities
 from culet.lm import Decoder
 from culet.objectives import Loss, distillation, sequence_sum
 
 RolloutSource = Literal["policy", "anchor", "teacher", "data"]
+
+
+class Models(eqx.Module):
+    """All that a loss may look at. Gradients go to the policy, the critic and the discriminator."""
+
+    # Any, because in the halves that are trained and not trained the others' leaves are missing.
+    policy: Any  # a Decoder
+    anchor: Any = None  # the Decoder that the policy is held to
+    critic: Any = None  # a Scorer
+    discriminator: Any = None  # a Scorer
+    teachers: Any = ()  # Decoders
 
 
 class Experience(eqx.Module):

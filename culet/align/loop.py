@@ -13,22 +13,47 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree
 
-from culet.align.experience import Experience, Method, RolloutSource, grouped
+from culet.align.experience import Experience, Method, Models, RolloutSource, grouped
 from culet.align.judging import answers_of, compared, judged
-from culet.align.models import AlignState, Models, ReferenceUpdate, Scorer, halves
 from culet.align.prompts import PromptSet
 from culet.align.rewards.answer import Reward
 from culet.align.rewards.preference import Preference
 from culet.align.rollout import Prompts, Rollout, check_sampler, sample
-from culet.core import fit, optimizer_of, training_step
+from culet.align.scorer import Scorer
+from culet.core import TrainState, fit, optimizer_of, training_step
 from culet.core.settings import Setting
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
 RATE_BY_WIDTH = 0.064  # Adam's best rate falls as a model gets wider (Yang and others 2022, 2203.03466)
 WRITERS: tuple[RolloutSource, ...] = ("policy", "anchor", "teacher", "data")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReferenceUpdate:
+    """How the anchor follows the policy: not at all, and it is the model that the run began with, or in small steps."""
+
+    anchor_rate: Annotated[
+        float | None, Setting("Share by which the anchor moves to the policy each step; none: the method's.", 0, 1)
+    ] = None
+    anchor_every: Annotated[int, Setting("Steps between snapshots that become the anchor; 0: none.", min=0)] = 0
+
+    def __post_init__(self):
+        if self.anchor_rate is not None and not 0 <= self.anchor_rate <= 1:
+            raise ValueError(f"anchor_rate is {self.anchor_rate}; it is a share, from 0 to 1")
+        if self.anchor_rate and self.anchor_every:
+            raise ValueError("an anchor is a moving average (anchor_rate) or a snapshot (anchor_every), not both")
+
+    def follow(self, anchor: PyTree, policy: PyTree, step: Int[Array, ""]) -> PyTree:
+        """The anchor after `step` steps, in float32: a small step would be lost in the rounding of a shorter type."""
+        if self.anchor_every:
+            now = step % self.anchor_every == 0
+            return jax.tree.map(lambda old, new: jnp.where(now, new, old), anchor, policy)
+        if self.anchor_rate:
+            return jax.tree.map(lambda old, new: old + self.anchor_rate * (new - old), anchor, policy)
+        return anchor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +82,44 @@ class AlignRecipe(ReferenceUpdate):
         super().__post_init__()
         if self.batch_size % self.micro_batches:
             raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
+
+
+class AlignState(eqx.Module):
+    """What a run carries from step to step."""
+
+    train: TrainState  # its model is the trained half of `Models`
+    anchor: PyTree  # the same leaves of the anchor as are trained of the policy: with adapters, the adapters'
+
+    @classmethod
+    def create(cls, trained: Models, optimizer: Any, key: Key[Array, ""]) -> "AlignState":
+        """The state before the first step, with the policy as its own anchor."""
+        return cls(TrainState.create(trained, optimizer, key), jax.tree.map(_copy, trained.policy))
+
+    def models(self, frozen: Models) -> Models:
+        """Everyone, with what is not trained put back."""
+        return eqx.combine(self.train.model, self.rest(frozen))
+
+    def rest(self, frozen: Models) -> Models:
+        """Everyone but what is trained: the frozen half, and the anchor as it is now."""
+        return eqx.tree_at(lambda models: models.anchor, frozen, eqx.combine(self.anchor, frozen.policy), is_leaf=_none)
+
+
+def halves(models: Models, trainable: PyTree) -> tuple[Models, Models]:
+    """What is trained, of the policy only what `trainable` lets through, and what is not; the anchor is left out.
+
+    `models.anchor` must have the policy's structure.
+    """
+    learns = eqx.is_inexact_array
+    trained, frozen = eqx.partition(models, Models(trainable, False, learns, learns, False))
+    return trained, eqx.tree_at(lambda models: models.anchor, frozen, None)
+
+
+def _none(leaf: Any) -> bool:
+    return leaf is None
+
+
+def _copy(leaf: Any) -> Any:
+    return jnp.copy(leaf) if eqx.is_array(leaf) else leaf
 
 
 def align(

@@ -8,7 +8,7 @@ from culet.align.rewards.examples import preference_rows, read_preferences, read
 from culet.lm.recipe import Recipe
 
 if TYPE_CHECKING:
-    from culet.align.rewards.model import Meaning
+    from culet.align.rewards.reward_model import Meaning
     from culet.lm import Decoder
     from culet.lm.tokenizers.tokenizer import Tokenizer
 

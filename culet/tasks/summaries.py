@@ -20,9 +20,9 @@ from culet.align.judging import answers_of, sampled
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.captions import statements_about
-from culet.align.rewards.learned import entailed
 from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
 from culet.align.rewards.overlap import coverage, word_precision
+from culet.align.rewards.reward_model import entailed
 from culet.align.rewards.rouge import rouge_1, rouge_l
 from culet.align.rollout import Rollout
 from culet.experiments.experiment import Scale

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.align.loop import align
+from culet.align.loop import ReferenceUpdate, align
 from culet.align.methods import (
     Adversarial,
     BestOfN,
@@ -20,7 +20,6 @@ from culet.align.methods import (
     ProximalPolicy,
     Reinforce,
 )
-from culet.align.models import ReferenceUpdate
 from culet.core.log import read_log
 from culet.nn import add_lora, lora_filter
 from tests.align.tiny import many_a, policy, prompts, recipe

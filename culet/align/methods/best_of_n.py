@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 from culet.align.experience import (
     Experience,
     Method,
+    Models,
     RolloutSource,
     chosen,
     sequence_kl,
@@ -20,7 +21,6 @@ from culet.align.experience import (
     token_log_probs,
     written,
 )
-from culet.align.models import Models
 from culet.objectives import (
     Loss,
     better_of_two,

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, RolloutSource, ends, flat, token_log_probs, written
-from culet.align.models import Models
+from culet.align.experience import Experience, Method, Models, RolloutSource, ends, flat, token_log_probs, written
 from culet.align.rollout import Rollout, hidden
 from culet.lm import Decoder
 from culet.objectives import (

@@ -10,8 +10,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from culet.align.experience import Experience, Method, RolloutSource, sequence_log_probs
-from culet.align.models import Models
+from culet.align.experience import Experience, Method, Models, RolloutSource, sequence_log_probs
 from culet.objectives import Loss, dpo, ipo, slic
 
 Form = Literal["dpo", "ipo", "slic"]

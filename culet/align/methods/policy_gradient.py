@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 from culet.align.experience import (
     Experience,
     Method,
+    Models,
     RolloutSource,
     ends,
     flat,
@@ -20,7 +21,6 @@ from culet.align.experience import (
     token_log_probs,
     written,
 )
-from culet.align.models import Models
 from culet.objectives import (
     Loss,
     Per,
@@ -149,7 +149,7 @@ class ProximalPolicy(Method):
         last = ends(rollout)
         costs = self.beta * (rollout.log_probabilities - token_log_probs(models.anchor, rollout))
         rewards = jnp.where(last, experience.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
-        values = jnp.where(mask, models.critic(flat(rollout)).reshape(mask.shape), 0)
+        values = jnp.where(mask, models.critic.before_tokens(flat(rollout)).reshape(mask.shape), 0)
         later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
 
         def estimate(*row: Array) -> tuple[Array, Array]:
@@ -163,7 +163,7 @@ class ProximalPolicy(Method):
         """`ppo` and `clipped_value_loss` per token."""
         rollout, targets = batch.rollouts["policy"], batch.targets
         mask, logs = written(rollout), token_log_probs(models.policy, rollout)
-        values = models.critic(flat(rollout)).reshape(mask.shape)
+        values = models.critic.before_tokens(flat(rollout)).reshape(mask.shape)
         gain = ppo(logs, rollout.log_probabilities, targets["advantages"], mask, clip=self.clip, per="token")
         missed = clipped_value_loss(values, targets["values"], targets["returns"], mask, clip=self.clip, per="token")
         return mixture([(1.0, gain), (self.value_weight, missed)])

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from culet.align.experience import Experience, Method, RolloutSource, flat, token_log_probs, written
-from culet.align.models import Models
+from culet.align.experience import Experience, Method, Models, RolloutSource, flat, token_log_probs, written
 from culet.align.rollout import Rollout, hidden
 from culet.lm import Decoder
 from culet.objectives import Loss, distillation, token_and_mean_log_probabilities, token_loss

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
         matches,
         standardised,
     )
-    from culet.align.rewards.endpoint import Endpoint, EndpointError
-    from culet.align.rewards.endpoint_judge import EndpointJudge, EndpointScore
+    from culet.align.rewards.endpoint import Endpoint, EndpointError, EndpointJudge, EndpointScore
     from culet.align.rewards.examples import (
         Pair,
         Statement,
@@ -32,9 +31,7 @@ if TYPE_CHECKING:
     from culet.align.rewards.human_labels import HUMAN_SETS, area_under_curve, human_statements
     from culet.align.rewards.instructions import Accuracies, accuracies, follows, instructions_followed
     from culet.align.rewards.judge import ModelJudge, ModelScore
-    from culet.align.rewards.learned import entailed, entailment_reward, entailment_scores, learned_reward
     from culet.align.rewards.lexical import LexicalScorer, train_lexical_scorer
-    from culet.align.rewards.model import RewardModel, scores
     from culet.align.rewards.overlap import coverage, word_precision
     from culet.align.rewards.preference import (
         PositionBias,
@@ -44,9 +41,20 @@ if TYPE_CHECKING:
         preferred_by,
         probabilities_of,
     )
-    from culet.align.rewards.reward_folder import load_reward_model, save_reward_model
+    from culet.align.rewards.reward_model import (
+        RewardModel,
+        entailed,
+        entailment_reward,
+        entailment_scores,
+        evaluate_judgement,
+        judgement,
+        learned_reward,
+        load_reward_model,
+        save_reward_model,
+        scores,
+        train_reward_model,
+    )
     from culet.align.rewards.rouge import rouge_1, rouge_l, self_bleu
-    from culet.align.rewards.training import evaluate_judgement, judgement, train_reward_model
 
 _HOME = {
     "answer": ("Answer", "Reward", "rewards_of"),
@@ -61,8 +69,7 @@ _HOME = {
         "matches",
         "standardised",
     ),
-    "endpoint": ("Endpoint", "EndpointError"),
-    "endpoint_judge": ("EndpointJudge", "EndpointScore"),
+    "endpoint": ("Endpoint", "EndpointError", "EndpointJudge", "EndpointScore"),
     "instructions": ("Accuracies", "accuracies", "follows", "instructions_followed"),
     "judge": ("ModelJudge", "ModelScore"),
     "preference": ("PositionBias", "Preference", "both_orders", "position_bias", "preferred_by", "probabilities_of"),
@@ -77,13 +84,22 @@ _HOME = {
         "statement_rows",
     ),
     "human_labels": ("HUMAN_SETS", "area_under_curve", "human_statements"),
-    "learned": ("entailed", "entailment_reward", "entailment_scores", "learned_reward"),
     "lexical": ("LexicalScorer", "train_lexical_scorer"),
     "overlap": ("coverage", "word_precision"),
     "rouge": ("rouge_1", "rouge_l", "self_bleu"),
-    "model": ("RewardModel", "scores"),
-    "reward_folder": ("load_reward_model", "save_reward_model"),
-    "training": ("evaluate_judgement", "judgement", "train_reward_model"),
+    "reward_model": (
+        "RewardModel",
+        "entailed",
+        "entailment_reward",
+        "entailment_scores",
+        "evaluate_judgement",
+        "judgement",
+        "learned_reward",
+        "load_reward_model",
+        "save_reward_model",
+        "scores",
+        "train_reward_model",
+    ),
 }
 
 __all__ = [

@@ -17,8 +17,8 @@ from culet.align.judging import completions
 from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.checks import standardised
 from culet.align.rewards.examples import Pair, preference_rows
-from culet.align.rewards.learned import learned_reward
 from culet.align.rewards.preference import preferred_by
+from culet.align.rewards.reward_model import learned_reward
 from culet.audio.tunes import Note, Tune, in_key, in_metre, tune_text
 from culet.audio.tunes.tune import key_of, note_word, read_note
 from culet.experiments.experiment import Scale
@@ -27,7 +27,7 @@ from culet.tasks.tunes.rewards import tune_reward
 from culet.tasks.tunes.tokens import tune_tokenizer
 
 if TYPE_CHECKING:
-    from culet.align.rewards.model import RewardModel
+    from culet.align.rewards.reward_model import RewardModel
     from culet.lm.recipe import Recipe
 
 TONIC, CADENCE, STEPS = 1.0, 0.5, 2.0  # what the raters like, and how much
@@ -151,12 +151,11 @@ def _trained(pairs: Sequence[Pair], scale: Scale, seed: int) -> "RewardModel":
     """A reward model, from the supervised one, by the loss of Bradley and Terry."""
     import jax
 
-    from culet.align.rewards.model import RewardModel
-    from culet.align.rewards.training import train_reward_model
+    from culet.align.rewards.reward_model import RewardModel, train_reward_model
 
     words = tune_tokenizer()
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
-    rows = preference_rows([_pair_in_c(pair) for pair in pairs], words, model.backbone.config.context)
+    rows = preference_rows([_pair_in_c(pair) for pair in pairs], words, model.decoder.config.context)
     return train_reward_model(model, rows, _recipe(scale, seed), progress=False)
 
 

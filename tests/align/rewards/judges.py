@@ -6,7 +6,7 @@ from functools import cache
 import jax
 
 from culet.align.rewards import RewardModel
-from culet.align.rewards.model import Meaning
+from culet.align.rewards.reward_model import Meaning
 from culet.lm import scaled
 from tests.lm.small import small
 from tests.weights import random_weights

@@ -11,6 +11,7 @@ import pytest
 
 from culet.align.rewards import Answer, ModelJudge, ModelScore, position_bias
 from culet.align.rewards import judge as judge_module
+from culet.align.rewards.judge import PAIR_TEMPLATE, SCORE_TEMPLATE, checked_template
 from culet.lm import Tokenizer, scaled
 from tests.weights import random_weights
 
@@ -153,3 +154,29 @@ def test_bad_input_is_one_clear_error():
         ModelJudge(small(spread=float("nan")), TOKENIZER, template=PAIR, rows=3).shown(FIRSTS[:1], SECONDS[:1])
     with pytest.raises(ValueError, match="1 first answers and 2 second ones"):
         pair_judge()(FIRSTS[:1], SECONDS[:2])
+
+
+PLACES = ("prompt", "first")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{prompt} {first} {third}", r"has a place \{third\}; its places are \{prompt\}, \{first\}"),
+        ("{prompt}", r"has no \{first\}"),
+        ("{prompt} {first", "cannot be read .* write braces of its own twice"),
+        ("{prompt} {first} {}", r"has a place \{\}"),
+        ("{prompt.__class__} {first}", r"has a place \{prompt.__class__\}"),
+        ("{prompt!r} {first}", r"formats \{prompt\}; write the name alone"),
+        ("{prompt:>9} {first}", r"formats \{prompt\}; write the name alone"),
+    ],
+)
+def test_a_bad_template_is_one_clear_error(template, said):
+    with pytest.raises(ValueError, match=said):
+        checked_template(template, PLACES)
+
+
+def test_good_templates_stay_as_they_are():
+    assert checked_template("{{json}} {first} {prompt}", PLACES) == "{{json}} {first} {prompt}"
+    checked_template(PAIR_TEMPLATE, ("instruction", "prompt", "first", "second"))
+    checked_template(SCORE_TEMPLATE, ("instruction", "prompt", "answer"))

@@ -4,8 +4,8 @@ import pytest
 
 from culet.align.methods import JBond, Reinforce
 from culet.align.rewards import Answer
-from culet.cli.align_plan import METHODS, built, read_plan
-from culet.cli.align_sources import JUDGES, REWARDS
+from culet.cli.align.plan import read_plan
+from culet.cli.align.sources import JUDGES, METHODS, REWARDS, build
 
 TOML = """
 model = "m"
@@ -96,15 +96,15 @@ def test_a_run_goes_on_only_with_its_own_plan(tmp_path):
 
 def test_every_method_can_be_named_with_its_own_settings():
     for name in METHODS:
-        assert built({"name": name}, METHODS, "method").sources(0)
+        assert build({"name": name}, METHODS, "method").sources(0)
 
 
 def test_rewards_add_up_and_become_judges():
     answers = [Answer(prompt="", text=text, tokens=1) for text in ("a cat", "two red cats")]
     parts = [{"name": "length-near", "target": 2}, {"name": "matches", "pattern": "cats", "weight": 3.0}]
-    reward = built({"name": "weighted", "parts": parts}, REWARDS, "reward")
+    reward = build({"name": "weighted", "parts": parts}, REWARDS, "reward")
     assert reward(answers).tolist() == [0.0, 2.5]
-    judge = built(
+    judge = build(
         {"name": "reward-judge", "reward": {"name": "matches", "pattern": "cats"}, "temperature": 0}, JUDGES, "judge"
     )
     assert judge(answers[:1], answers[1:]).tolist() == [0.0]

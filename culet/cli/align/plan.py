@@ -4,32 +4,17 @@ A plan is checked whole before anything is loaded, and is kept beside the run, w
 """
 
 import dataclasses
-import inspect
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from culet.align import methods
 from culet.align.experience import Method
 from culet.align.loop import AlignRecipe
-from culet.cli.align_sources import JUDGES, REWARDS
+from culet.cli.align.sources import JUDGES, METHODS, REWARDS, build, call_with, check_section
 from culet.core.files import atomic_write
 
-METHODS: Mapping[str, Callable[..., Method]] = {
-    "reinforce": methods.Reinforce,
-    "grpo": methods.GroupRelative,
-    "ppo": methods.ProximalPolicy,
-    "preferences": methods.Preferences,
-    "best-of-n": methods.BestOfN,
-    "bond": methods.Bond,
-    "j-bond": methods.JBond,
-    "distil": methods.Distil,
-    "likelihood": methods.Likelihood,
-    "inverse-q": methods.InverseQLearning,
-    "adversarial": methods.Adversarial,
-}
 SECTIONS = ("method", "reward", "judge", "evaluator", "recipe")
 FILE = "plan.json"  # in the folder of the run
 
@@ -55,7 +40,7 @@ class Plan:
     same_judge: bool = False  # the evaluator may be what the run learns from
 
     def __post_init__(self):
-        built(self.method, METHODS, "method")
+        build(self.method, METHODS, "method")
         for name, known in (("reward", REWARDS), ("judge", JUDGES), ("evaluator", {**REWARDS, **JUDGES})):
             if (section := getattr(self, name)) is not None:
                 check_section(section, known, name)
@@ -71,11 +56,11 @@ class Plan:
 
     def align_recipe(self) -> AlignRecipe:
         """The numbers of the loop."""
-        return _made(AlignRecipe, self.recipe, "recipe")
+        return call_with(AlignRecipe, self.recipe, "recipe")
 
     def align_method(self) -> Method:
         """The algorithm."""
-        return built(self.method, METHODS, "method")
+        return build(self.method, METHODS, "method")
 
     def keep(self) -> None:
         """Writes the plan beside its run. Raises ValueError if another plan's run is there."""
@@ -114,41 +99,6 @@ def read_plan(config: str | Path | None, flags: Mapping[str, Any], settings: Seq
         if key in data and key in SECTIONS and not isinstance(data[key], Mapping):
             raise ValueError(f"[{key}] must be a table with a name and its settings")
     return Plan(**data)
-
-
-def check_section(section: Mapping[str, Any], known: Mapping[str, Callable[..., Any]], what: str) -> Callable[..., Any]:
-    """What a section's name stands for. Raises ValueError for an unknown name or setting, and one that is missing."""
-    name = section.get("name")
-    if not isinstance(name, str) or name not in known:
-        raise ValueError(f"{what} {name!r} is unknown; there are {', '.join(sorted(known))}")
-    make = known[name]
-    allowed = inspect.signature(make).parameters
-    given = set(section) - {"name"}
-    if odd := sorted(given - set(allowed)):
-        raise ValueError(f"{what} {name} has no setting {odd[0]!r}; it takes {', '.join(allowed) or 'none'}")
-    needed = [key for key, one in allowed.items() if one.default is inspect.Parameter.empty]
-    if missing := sorted(set(needed) - given):
-        raise ValueError(f"{what} {name} needs {missing[0]!r}; say [{what}] {missing[0]} = ...")
-    return make
-
-
-def built(section: Mapping[str, Any], known: Mapping[str, Callable[..., Any]], what: str) -> Any:
-    """What a section describes. Raises ValueError as `check_section` does, and for settings of a wrong kind."""
-    make = check_section(section, known, what)
-    return _made(make, {key: value for key, value in section.items() if key != "name"}, what)
-
-
-def _made(make: Callable[..., Any], given: Mapping[str, Any], what: str) -> Any:
-    allowed = inspect.signature(make).parameters
-    if odd := sorted(set(given) - set(allowed)):
-        raise ValueError(f"[{what}] has no setting {odd[0]!r}; it takes {', '.join(allowed)}")
-    hints = get_type_hints(make)
-    real = {key for key, hint in hints.items() if float in (hint, *get_args(hint)) and int not in get_args(hint)}
-    whole = {key: float(value) if type(value) is int and key in real else value for key, value in given.items()}
-    try:
-        return make(**whole)
-    except TypeError as problem:
-        raise ValueError(f"[{what}] has a setting of a wrong kind: {problem}") from None
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""Rewards and judges by the names that a plan gives them. Models are loaded when one is made."""
+"""Methods, rewards and judges by the names that a plan gives them. Models are loaded when one is made."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+from culet.align import methods
+from culet.align.experience import Method
 from culet.align.rewards import (
     Endpoint,
     EndpointJudge,
@@ -25,7 +28,7 @@ from culet.align.rewards import (
     matches,
     preferred_by,
 )
-from culet.align.rewards.templates import PAIR_INSTRUCTION, PAIR_TEMPLATE, SCORE_INSTRUCTION, SCORE_TEMPLATE
+from culet.align.rewards.judge import PAIR_INSTRUCTION, PAIR_TEMPLATE, SCORE_INSTRUCTION, SCORE_TEMPLATE
 from culet.lm import load
 
 
@@ -57,14 +60,12 @@ def entailed(*, folder: str, premise: str | None = None) -> Reward:
 
 def weighted(*, parts: Sequence[Mapping[str, Any]]) -> Reward:
     """The weighted sum of rewards, each a table with its name, its settings and a weight."""
-    from culet.cli.align_plan import built
-
     rewards: dict[str, Reward] = {}
     weights: dict[str, float] = {}
     for number, part in enumerate(parts, 1):
         settings = {key: value for key, value in part.items() if key != "weight"}
         label = f"{part.get('name')} ({number})"
-        rewards[label], weights[label] = built(settings, REWARDS, "reward"), part.get("weight", 1.0)
+        rewards[label], weights[label] = build(settings, REWARDS, "reward"), part.get("weight", 1.0)
     return combined(rewards=rewards, weights=weights)
 
 
@@ -87,11 +88,67 @@ def endpoint_judge(
 
 def reward_judge(*, reward: Mapping[str, Any], temperature: float = 1.0) -> Preference:
     """Prefers what a reward gives more to."""
-    from culet.cli.align_plan import built
-
-    return preferred_by(built(reward, REWARDS, "reward"), temperature=temperature)
+    return preferred_by(build(reward, REWARDS, "reward"), temperature=temperature)
 
 
+def check_section(section: Mapping[str, Any], known: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
+    """The function or class that a section names.
+
+    Raises ValueError for a name or a setting that is unknown, and for a setting that is missing.
+    """
+    name = section.get("name")
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"{kind} {name!r} is unknown; there are {', '.join(sorted(known))}")
+    make = known[name]
+    allowed = inspect.signature(make).parameters
+    given = set(section) - {"name"}
+    if odd := sorted(given - set(allowed)):
+        raise ValueError(f"{kind} {name} has no setting {odd[0]!r}; it takes {', '.join(allowed) or 'none'}")
+    needed = [key for key, one in allowed.items() if one.default is inspect.Parameter.empty]
+    if missing := sorted(set(needed) - given):
+        raise ValueError(f"{kind} {name} needs {missing[0]!r}; say [{kind}] {missing[0]} = ...")
+    return make
+
+
+def build(section: Mapping[str, Any], known: Mapping[str, Callable[..., Any]], kind: str) -> Any:
+    """The object that a section describes: what it names, called with its settings.
+
+    Raises ValueError as `check_section` does, and for settings of a wrong kind.
+    """
+    make = check_section(section, known, kind)
+    return call_with(make, {key: value for key, value in section.items() if key != "name"}, kind)
+
+
+def call_with(make: Callable[..., Any], given: Mapping[str, Any], kind: str) -> Any:
+    """Calls a function or class with settings, whole numbers made real where it wants real ones.
+
+    Raises ValueError for settings that are unknown or of a wrong kind.
+    """
+    allowed = inspect.signature(make).parameters
+    if odd := sorted(set(given) - set(allowed)):
+        raise ValueError(f"[{kind}] has no setting {odd[0]!r}; it takes {', '.join(allowed)}")
+    hints = get_type_hints(make)
+    real = {key for key, hint in hints.items() if float in (hint, *get_args(hint)) and int not in get_args(hint)}
+    whole = {key: float(value) if type(value) is int and key in real else value for key, value in given.items()}
+    try:
+        return make(**whole)
+    except TypeError as problem:
+        raise ValueError(f"[{kind}] has a setting of a wrong kind: {problem}") from None
+
+
+METHODS: Mapping[str, Callable[..., Method]] = {
+    "reinforce": methods.Reinforce,
+    "grpo": methods.GroupRelative,
+    "ppo": methods.ProximalPolicy,
+    "preferences": methods.Preferences,
+    "best-of-n": methods.BestOfN,
+    "bond": methods.Bond,
+    "j-bond": methods.JBond,
+    "distil": methods.Distil,
+    "likelihood": methods.Likelihood,
+    "inverse-q": methods.InverseQLearning,
+    "adversarial": methods.Adversarial,
+}
 REWARDS: Mapping[str, Callable[..., Reward]] = {
     "exact-text": exact_text,
     "exact-number": exact_number,

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from culet.cli.align_plan import Plan
+from culet.cli.align.plan import Plan
 from culet.core import atomic_write
 from culet.core.log import read_log
 

@@ -9,11 +9,10 @@ import jax
 
 from culet.align.frontier import Frontier
 from culet.align.loop import align, check_run
-from culet.align.prompt_files import read_rows
-from culet.align.prompts import PromptRow, PromptSet
-from culet.cli.align_plan import Plan, built
-from culet.cli.align_report import write_report
-from culet.cli.align_sources import JUDGES, REWARDS
+from culet.align.prompts import PromptRow, PromptSet, read_rows
+from culet.cli.align.plan import Plan
+from culet.cli.align.report import write_report
+from culet.cli.align.sources import JUDGES, REWARDS, build
 from culet.core.text import hash_fraction
 from culet.lm import load, save
 from culet.nn import add_lora, lora_filter, merge_lora
@@ -37,8 +36,8 @@ def run_alignment(plan: Plan) -> Path:
     sizes: dict[str, Any] = {"new_tokens": recipe.new_tokens, "end_id": end}
     prompts = PromptSet(rows, words, batch_size=recipe.batch_size, seed=recipe.seed, **sizes)
     asked = PromptSet([dataclasses.replace(row, completions=()) for row in held], words, batch_size=1, **sizes)
-    reward = None if plan.reward is None else built(plan.reward, REWARDS, "reward")
-    judge = None if plan.judge is None else built(plan.judge, JUDGES, "judge")
+    reward = None if plan.reward is None else build(plan.reward, REWARDS, "reward")
+    judge = None if plan.judge is None else build(plan.judge, JUDGES, "judge")
     teachers = tuple(load(folder, dtype="float32")[0] for folder in plan.teachers)
     check_run(policy, method, prompts, recipe, reward=reward, compare=judge, teachers=len(teachers))
     plan.keep()
@@ -78,8 +77,8 @@ def _evaluator(plan: Plan, reward: Any, judge: Any) -> dict[str, Any]:
             )
         return {"reward": reward, "compare": judge}
     if plan.evaluator["name"] in JUDGES:
-        return {"compare": built(plan.evaluator, JUDGES, "evaluator")}
-    return {"reward": built(plan.evaluator, REWARDS, "evaluator")}
+        return {"compare": build(plan.evaluator, JUDGES, "evaluator")}
+    return {"reward": build(plan.evaluator, REWARDS, "evaluator")}
 
 
 def _adapted(policy: "Decoder", plan: Plan, seed: int) -> tuple[Any, Any]:

@@ -61,8 +61,8 @@ def align(
     if known:
         _show()
         return
-    from culet.cli.align_plan import read_plan
-    from culet.cli.align_run import run_alignment
+    from culet.cli.align.plan import read_plan
+    from culet.cli.align.run import run_alignment
 
     flags = {
         "model": model, "prompts": prompts, "out": out, "method": method, "reward": reward, "judge": judge,
@@ -84,8 +84,7 @@ def _show() -> None:
     from rich.table import Table
 
     from culet.align.loop import AlignRecipe
-    from culet.cli.align_plan import METHODS
-    from culet.cli.align_sources import JUDGES, REWARDS
+    from culet.cli.align.sources import JUDGES, METHODS, REWARDS
 
     console = Console()
     for kind, known in {"method": METHODS, "reward": REWARDS, "judge": JUDGES}.items():
