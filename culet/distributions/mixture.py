@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.arguments import Parameter, log_weights, parameter, real
+from culet.distributions.discrete import sample_classes
 from culet.distributions.distribution import Distribution
 from culet.distributions.numerics import flat_outside, softplus
 from culet.distributions.supports import Either, Point, Support, Union
@@ -54,8 +55,8 @@ class Mixture(Distribution):
         draws = self.components.sample(value_key, shape + self.batch_shape[:missing])
         event = self.event_shape
         draws = jnp.broadcast_to(draws, (*whole, self.logits.shape[-1], *event))
-        logits = jnp.broadcast_to(self.logits, whole + self.logits.shape[-1:])
-        choice = jax.random.categorical(choice_key, logits).reshape(whole + (1,) * (1 + len(event)))
+        logits = self.logits.reshape((1,) * (len(whole) + 1 - self.logits.ndim) + self.logits.shape)
+        choice = sample_classes(choice_key, logits, whole).reshape(whole + (1,) * (1 + len(event)))
         return jnp.take_along_axis(draws, choice, len(whole)).squeeze(len(whole))
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
