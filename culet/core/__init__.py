@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from culet.core.data import Batches, pack
     from culet.core.files import atomic_folder, atomic_write
     from culet.core.interrupt import Interrupted
+    from culet.core.keys import as_key
     from culet.core.mesh import distributed, make_mesh, place, shard, shardings
     from culet.core.optimizers import adamw, optimizer_of, warmup_cosine
     from culet.core.plot import line_plot
@@ -25,6 +26,7 @@ _HOME = {
     "_fit": ("NonFiniteError", "fit"),
     "interrupt": ("Interrupted",),
     "files": ("atomic_folder", "atomic_write"),
+    "keys": ("as_key",),
     "mesh": ("distributed", "make_mesh", "place", "shard", "shardings"),
     "optimizers": ("adamw", "optimizer_of", "warmup_cosine"),
     "plot": ("line_plot",),
@@ -39,6 +41,7 @@ __all__ = [
     "NonFiniteError",
     "TrainState",
     "adamw",
+    "as_key",
     "atomic_folder",
     "atomic_write",
     "checkpoint_steps",
