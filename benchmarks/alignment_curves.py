@@ -15,9 +15,10 @@ import numpy as np
 
 from benchmarks.alignment import RATES, TOKENS, Evaluate, ours, trainer
 from benchmarks.timing import report
+from culet.align import gain_at_equal_kl
 from culet.align.frontier import Frontier
 from culet.lm import Decoder, load_model
-from culet.tasks.caption_policy import gain_at_equal_kl, prompts, supervised, yardstick
+from culet.tasks.caption_policy import prompts, supervised, yardstick
 from culet.tasks.captions import reward
 
 STEPS, EVERY = 60, 12  # of a run, and between points of its curve

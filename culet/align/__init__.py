@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from culet.align.comparison import BestPolicy, best_of, gain_at_equal_kl, saved_at_equal, win_rates
     from culet.align.frontier import Frontier
     from culet.align.judging import completions
     from culet.align.loop import AlignRecipe, align
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from culet.align.warping import WarpIteration, warp
 
 _HOME = {
+    "comparison": ("BestPolicy", "best_of", "gain_at_equal_kl", "saved_at_equal", "win_rates"),
     "frontier": ("Frontier",),
     "judging": ("completions",),
     "loop": ("AlignRecipe", "align"),
@@ -25,6 +27,7 @@ _HOME = {
 
 __all__ = [
     "AlignRecipe",
+    "BestPolicy",
     "Frontier",
     "PromptRow",
     "PromptSet",
@@ -35,14 +38,18 @@ __all__ = [
     "angles",
     "as_prompts",
     "average",
+    "best_of",
     "completions",
     "drawn_log_probabilities",
+    "gain_at_equal_kl",
     "interpolate",
     "log_probabilities",
     "read_rows",
     "sample",
+    "saved_at_equal",
     "slerp",
     "warp",
+    "win_rates",
 ]
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -1,11 +1,10 @@
-"""What a run has won and what it has cost: reward and win-rate against divergence from where it began.
+"""The reward-KL frontier of a run: reward and win rate against the divergence from where it began, and their picture.
 
-Axis letters: B prompts, S completions of each that are judged, M reference completions of each.
+Axis letters: B prompts, S completions of each that are judged, M reference completions of each, P points.
 """
 
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Key
 
+from culet.align.comparison import best_of, win_rates
 from culet.align.experience import grouped, sequence_kl
 from culet.align.judging import answers_of, judged, sampled
 from culet.align.prompts import PromptSet
@@ -31,37 +31,60 @@ SAMPLES = 4  # completions of each held-out prompt at each point
 REFERENCES = 16  # completions of each by the model that the run began with
 BEST_OF = (2, 4, 8, 16)
 SHOWN = 6  # prompts whose completions are kept at each point
+TAKEN = frozenset({"step", "kl", "length", "entropy", "reward", "win_rate"})  # names of what every point has
 
 
 class Frontier:
-    """Measures a policy on held-out prompts, with completions drawn at temperature 1, and draws what it found.
+    """Measures policies on held-out prompts, with completions drawn at temperature 1: points on the frontier.
 
-    The judge is a reward, or a comparison of two answers, or both: the win-rate is then the comparison's. It should not
-    be the one that the run learns from. Divergences are of whole completions from those of `start`, in nats: exact over
-    the vocabulary at each token, on the policy's own completions.
+    The evaluator is a reward, or a comparison of two answers, or both: the win rate is then the comparison's. It should
+    not be what the run learns from. `measures` are further rewards by name: of each a point has the mean, as NAME, and
+    the win rate over the start, as NAME_win_rate. Divergences are of whole completions from those of `start`, in nats:
+    exact over the vocabulary at each token, on the policy's own completions.
+
+    `rows` are the points so far, in the order of their steps; `answers` and `scores` [B S] by name are those of the
+    policy that was measured last, and `references` and `reference_scores` [B M] those of the start.
     """
 
     def __init__(
         self, start: Decoder, prompts: PromptSet, new_tokens: int, *, reward: Reward | None = None,
-        compare: Preference | None = None, folder: Path | None = None, seed: int = 0,
+        compare: Preference | None = None, measures: Mapping[str, Reward] | None = None, folder: Path | None = None,
+        seed: int = 0,
     ):  # fmt: skip
-        """Writes the reference completions and has them judged. Raises ValueError for no judge at all."""
+        """Draws the reference completions and has them judged.
+
+        Raises ValueError where there is neither a reward nor a comparison, and for a measure whose name is taken.
+        """
         if reward is None and compare is None:
-            raise ValueError("a front needs a reward or a judge that compares two answers")
+            raise ValueError("a frontier needs a reward or a judge that compares two answers")
+        if taken := sorted(TAKEN & set(measures or ())):
+            raise ValueError(f"the measure {taken[0]!r} needs another name: each point has a {taken[0]} already")
         self.start, self.prompts, self.new_tokens, self.folder = start, prompts, new_tokens, folder
-        self.reward, self.compare = reward, compare
+        self.compare, self.rewards = compare, ({} if reward is None else {"reward": reward}) | dict(measures or {})
         self.key = jax.random.key(seed)
         self.references = self._answers(self._written(start, REFERENCES, jax.random.fold_in(self.key, 0)), REFERENCES)
-        self.reference_rewards = None if reward is None else judged(reward, self.references, REFERENCES)
+        self.reference_scores = self._scores(self.references, REFERENCES)
+        self.answers: list[Answer] = []
+        self.scores: dict[str, Float[np.ndarray, "B S"]] = {}
         self.rows: list[dict[str, Any]] = [] if folder is None else read_log(folder / "front.jsonl")
         if not self.rows:
             self(start, 0)
 
     def best_of_n(self) -> list[dict[str, float | int]]:
-        """What the best of n reference completions is worth, and the bound on its divergence."""
-        if self.reference_rewards is None:
+        """What the best of n reference completions by the reward is worth, and the bound on its divergence."""
+        if "reward" not in self.reference_scores:
             return []
-        return [{"n": n, "kl": best_of_n_kl_bound(n)} | best_of(self.reference_rewards, n) for n in (1, *BEST_OF)]
+        rewards = self.reference_scores["reward"]
+        wins = win_rates(rewards, rewards)
+        return [
+            {"n": n, "kl": best_of_n_kl_bound(n), "reward": best_of(rewards, rewards, n),
+             "win_rate": best_of(rewards, wins, n)}
+            for n in (1, *BEST_OF)
+        ]  # fmt: skip
+
+    def columns(self) -> dict[str, Float[np.ndarray, "P"]]:
+        """The points so far as arrays by name, as `gain_at_equal_kl` takes them."""
+        return {name: np.array([row[name] for row in self.rows], np.float64) for name in self.rows[0]}
 
     def __call__(self, policy: Decoder, step: int) -> dict[str, float]:
         """The point of a policy: `reward`, `win_rate` over the start, `kl`, `length` in tokens and `entropy` in nats.
@@ -70,28 +93,28 @@ class Frontier:
         `samples.jsonl` and the picture to `front.png`.
         """
         rollout = self._written(policy, SAMPLES, jax.random.fold_in(self.key, 1))
-        answers = self._answers(rollout, SAMPLES)
+        self.answers = self._answers(rollout, SAMPLES)
+        self.scores = self._scores(self.answers, SAMPLES)
         mask, logs = np.asarray(rollout.mask), np.asarray(rollout.log_probabilities)
         point = {
-            "kl": float(_divergence(policy, self.start, grouped(rollout, SAMPLES))) / len(answers),
-            "length": float(mask.sum() / len(answers)),
+            "kl": float(_divergence(policy, self.start, grouped(rollout, SAMPLES))) / len(self.answers),
+            "length": float(mask.sum() / len(self.answers)),
             "entropy": float(-(mask * logs).sum() / mask.sum()),
         }
-        rewards = None if self.reward is None else judged(self.reward, answers, SAMPLES)
-        if rewards is not None:
-            point["reward"] = float(rewards.mean())
-        point["win_rate"] = self._win_rate(answers, rewards)
+        for name, scores in self.scores.items():
+            point[name] = float(scores.mean())
+            wins = "win_rate" if name == "reward" else f"{name}_win_rate"
+            point[wins] = float(win_rates(scores, self.reference_scores[name]).mean())
+        if self.compare is not None:
+            against = [self.references[i // SAMPLES * REFERENCES + i % SAMPLES] for i in range(len(self.answers))]
+            point["win_rate"] = float(probabilities_of(self.compare, self.answers, against).mean())
         self.rows = [row for row in self.rows if row["step"] < step] + [{"step": step, **point}]
         if self.folder is not None:
-            self._keep(self.folder, step, answers, rewards)
+            self._keep(self.folder, step)
         return point
 
-    def _win_rate(self, answers: Sequence[Answer], rewards: Float[np.ndarray, "B S"] | None) -> float:
-        if self.compare is None:
-            assert rewards is not None and self.reference_rewards is not None
-            return float(win_rates(rewards, self.reference_rewards).mean())
-        against = [self.references[i // SAMPLES * REFERENCES + i % SAMPLES] for i in range(len(answers))]
-        return float(probabilities_of(self.compare, answers, against).mean())
+    def _scores(self, answers: Sequence[Answer], times: int) -> dict[str, Float[np.ndarray, "B _"]]:
+        return {name: judged(reward, answers, times) for name, reward in self.rewards.items()}
 
     def _written(self, model: Decoder, times: int, key: Key[Any, ""]) -> Rollout:
         return sampled(model, self.prompts, np.arange(len(self.prompts.rows)), times, self.new_tokens, key)
@@ -100,45 +123,24 @@ class Frontier:
         rows = [row for row in self.prompts.rows for _ in range(times)]
         return answers_of(rollout, rows, self.prompts.tokenizer)
 
-    def _keep(
-        self, folder: Path, step: int, answers: Sequence[Answer], rewards: Float[np.ndarray, "B S"] | None
-    ) -> None:  # fmt: skip
+    def _keep(self, folder: Path, step: int) -> None:
         """Writes the points so far, their picture, and completions of a few prompts beside those of earlier steps."""
         samples = [row for row in read_log(folder / "samples.jsonl") if row["step"] < step]
         for number in range(min(SHOWN, len(self.prompts.rows))):
-            answer = answers[number * SAMPLES]
-            value = None if rewards is None else float(rewards[number, 0])
+            answer = self.answers[number * SAMPLES]
+            value = float(self.scores["reward"][number, 0]) if "reward" in self.scores else None
             samples.append({"step": step, "prompt": answer.prompt, "text": answer.text, "reward": value})
         _write_rows(folder / "samples.jsonl", samples)
         _write_rows(folder / "front.jsonl", self.rows)
         draw_front(folder / "front.png", self.rows, self.best_of_n(), folder.name)
 
 
-def win_rates(rewards: Float[np.ndarray, "B S"], references: Float[np.ndarray, "B M"]) -> Float[np.ndarray, "B S"]:
-    """How often each completion beats one of its prompt's references; a tie counts half."""
-    return 0.5 * (1 + np.sign(rewards[:, :, None] - references[:, None, :]).mean(axis=2))
-
-
-def best_of(rewards: Float[np.ndarray, "B M"], n: int) -> dict[str, float]:
-    """Reward and win-rate of the best of n of each prompt's M completions, on average over all choices of n.
-
-    The win-rate is against one of the M, itself among them. Raises ValueError for n above M.
-    """
-    count = rewards.shape[1]
-    if n > count:
-        raise ValueError(f"the best of {n} cannot be found among {count}")
-    ranked = np.sort(rewards, axis=1)
-    share = np.array([math.comb(rank, n - 1) for rank in range(count)], np.float64) / math.comb(count, n)
-    wins = win_rates(ranked, rewards)
-    return {"reward": float((ranked @ share).mean()), "win_rate": float((wins @ share).mean())}
-
-
 def draw_front(
     path: str | Path, rows: Sequence[Mapping[str, float | int]], best: Sequence[Mapping[str, float | int]], title: str
 ) -> None:
-    """Writes a PNG: reward and win-rate against divergence, beside best-of-n; length and entropy over the steps.
+    """Writes a PNG: reward and win rate against divergence, beside best-of-n; length and entropy over the steps.
 
-    `rows` are points with their `step`, `best` what `Frontier.best_of_n` gives. Without rewards that panel stays away.
+    `rows` are points with their `step`, `best` is from `Frontier.best_of_n`. Without rewards they have no panel.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -178,8 +180,8 @@ def _against_divergence(
             axes.annotate(
                 f"{one['n']:g}", (one["kl"], one[name]), textcoords="offset points", xytext=(4, 4), fontsize=8
             )
-    told = {"reward": "reward", "win_rate": "win-rate over the start"}[name]
-    axes.set(xlabel="KL from the start, nats per completion", ylabel=told, title=told.capitalize())
+    label = {"reward": "reward", "win_rate": "win rate over the start"}[name]
+    axes.set(xlabel="KL from the start, nats per completion", ylabel=label, title=label.capitalize())
     axes.legend(frameon=False, fontsize=8)
 
 

@@ -6,15 +6,15 @@ Axis letters: N seeds, P points of a run, B prompts, M reference completions of 
 """
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from culet.align.comparison import best_of, win_rates
 from culet.align.experience import Method
-from culet.align.frontier import BEST_OF, REFERENCES, SAMPLES, Frontier, win_rates
+from culet.align.frontier import BEST_OF, REFERENCES, SAMPLES, Frontier
 from culet.align.loop import AlignRecipe, align
 from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
@@ -116,21 +116,13 @@ class Yardstick:
 
     def best_of_n(self) -> dict[str, list[float]]:
         """The same of the best of n reference completions by the reward, with the bound on its divergence."""
-        judged = self.front.reference_rewards
-        assert judged is not None
+        judged = self.front.reference_scores["reward"]
         parts = {
             "win_rate": win_rates(judged, judged), "reward": self.references,
             "reward_win_rate": win_rates(self.references, self.references),
         }  # fmt: skip
-        points = {name: [worth_of_best(self.references, part, n) for n in BEST_OF] for name, part in parts.items()}
+        points = {name: [best_of(self.references, part, n) for n in BEST_OF] for name, part in parts.items()}
         return points | {"kl": [best_of_n_kl_bound(n) for n in BEST_OF]}
-
-
-def worth_of_best(rewards: Float[np.ndarray, "B M"], worth: Float[np.ndarray, "B M"], n: int) -> float:
-    """What the best of n by a reward is worth, on average over all choices of n of each prompt's M completions."""
-    share = np.array([math.comb(below, n - 1) for below in range(rewards.shape[1])]) / math.comb(rewards.shape[1], n)
-    rank = rewards.argsort(axis=1).argsort(axis=1)
-    return float((share[rank] * worth).sum(axis=1).mean())
 
 
 @functools.cache
@@ -176,42 +168,6 @@ def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> 
 
 def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: np.array([point[name] for point in points]) for name in points[0]}
-
-
-def gain_at_equal_kl(
-    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], name: str = "win_rate"
-) -> Float[np.ndarray, "N"]:
-    """How much more of `name` one run has than another where the other was measured, on average.
-
-    The first run is taken as straight between its own points, so that a curve that flattens counts as less than it is.
-    Points of the other beyond all of the first run's divergences are left out; if all are, its first one counts against
-    the first run's farthest.
-    """
-    gains = []
-    for kl, value, other_kl, other_value in zip(found["kl"], found[name], other["kl"], other[name], strict=True):
-        order, within = np.argsort(kl), other_kl <= kl.max()
-        within[0], within[1] = False, within[1] or not within[1:].any()
-        gains.append(float(np.mean(np.interp(other_kl, kl[order], value[order]) - other_value, where=within)))
-    return np.array(gains)
-
-
-def saved_at_equal(
-    found: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], name: str = "win_rate"
-) -> Float[np.ndarray, "N"]:
-    """How much less divergence one run has than another where both first have the most of `name` that both reach."""
-    saved = []
-    for kl, value, other_kl, other_value in zip(found["kl"], found[name], other["kl"], other[name], strict=True):
-        level = min(value.max(), other_value.max())
-        saved.append(_first(level, other_value, other_kl) - _first(level, value, kl))
-    return np.array(saved)
-
-
-def _first(level: float, value: Float[np.ndarray, "P"], kl: Float[np.ndarray, "P"]) -> float:
-    """The divergence where a curve first comes up to a level."""
-    place = int(np.argmax(value >= level))
-    if place == 0:
-        return float(kl[0])
-    return float(np.interp(level, value[place - 1 : place + 1], kl[place - 1 : place + 1]))
 
 
 def draw_fronts(axes: Any, findings: Findings, names: Sequence[str], measure: str, points: str | None = None) -> None:

@@ -1,36 +1,14 @@
 """What the front says of a policy, against sums over every text that it can write."""
 
-import itertools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.align.frontier import Frontier, best_of, win_rates
+from culet.align.frontier import Frontier
 from culet.core.log import read_log
 from tests.align.tiny import TEXTS, WORDS, many_a, policy, prompts
-
-
-def test_the_best_of_n_is_that_of_all_choices_of_n():
-    rewards = np.random.default_rng(0).integers(0, 4, (3, 6)).astype(float)
-    for n in (1, 2, 5, 6):
-        best = [[max(chosen) for chosen in itertools.combinations(row, n)] for row in rewards]
-        wins = [
-            [np.mean([(one > other) + 0.5 * (one == other) for other in row]) for one in chosen]
-            for chosen, row in zip(best, rewards, strict=True)
-        ]
-        found = best_of(rewards, n)
-        np.testing.assert_allclose([found["reward"], found["win_rate"]], [np.mean(best), np.mean(wins)])
-    assert best_of(rewards, 1)["win_rate"] == 0.5
-    with pytest.raises(ValueError, match="best of 7 cannot be found among 6"):
-        best_of(rewards, 7)
-
-
-def test_win_rates_count_ties_half():
-    np.testing.assert_allclose(win_rates(np.array([[1.0, 2.0]]), np.array([[0.0, 1.0, 1.0, 3.0]])), [[0.5, 0.75]])
-
 
 LONGEST = 8
 normalised = eqx.filter_jit(lambda model, tokens: jax.nn.log_softmax(model(tokens)))
@@ -102,3 +80,18 @@ def test_a_judge_that_compares_gives_the_win_rate():
     assert set(front.rows[0]) == {"step", "kl", "length", "entropy", "win_rate"}
     with pytest.raises(ValueError, match="needs a reward or a judge"):
         Frontier(policy(), prompts(), 3)
+
+
+def test_further_rewards_are_measured_on_the_same_completions():
+    def length(answers):
+        return np.array([float(answer.tokens) for answer in answers])
+
+    both = Frontier(policy(), prompts(), 3, reward=many_a, measures={"tokens": length})
+    alone = Frontier(policy(), prompts(), 3, reward=length)
+    point, by_length = both(policy(1), 5), alone(policy(1), 5)
+    assert point["tokens"] == point["length"] == by_length["reward"]
+    assert point["tokens_win_rate"] == by_length["win_rate"] != point["win_rate"]
+    assert [answer.tokens for answer in both.answers] == both.scores["tokens"].ravel().tolist()
+    assert both.reference_scores["tokens"].shape == (4, 16) and both.columns()["step"].tolist() == [0, 5]
+    with pytest.raises(ValueError, match="the measure 'length' needs another name: each point has a length already"):
+        Frontier(policy(), prompts(), 3, reward=many_a, measures={"length": length})

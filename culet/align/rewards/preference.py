@@ -25,10 +25,18 @@ class PositionBias(NamedTuple):
     shown_first: float  # the mean probability of whatever answer is shown first, over both orders
 
 
+class LabellerAgreement(NamedTuple):
+    """Fractions of pairs of which a judge says what the labels say, and its bias of position."""
+
+    averaged: float  # over both orders, as RLAIF asks (2309.00267)
+    single: float  # in one order, the mean over the two
+    bias: PositionBias  # in one order
+
+
 def probabilities_of(
     preference: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer], name: str = "the judge"
 ) -> Float[np.ndarray, "B"]:
-    """With what probability each of `firsts` is better than its fellow among `seconds`, as float32.
+    """P(firsts[i] is preferred to seconds[i]) of each pair i, as float32.
 
     Raises ValueError where there are not as many of either, or the judge gives another number of numbers, and
     ArithmeticError where one is no probability; all say which judge.
@@ -57,11 +65,23 @@ def both_orders(
     A probability nearer to 0.5 than `tie_margin` is a tie and becomes 0.5; so does, at any margin, what a judge says of
     two equal answers, however it rounds. The averaging is that of RLAIF (2309.00267); ties are ours.
     """
-    there = probabilities_of(shown, firsts, seconds)
-    back = probabilities_of(shown, seconds, firsts)
-    found = (1 + there - back) / 2
+    return _averaged(*_asked(shown, firsts, seconds), firsts, seconds, tie_margin)
+
+
+def _asked(
+    shown: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer]
+) -> tuple[Float[np.ndarray, "B"], Float[np.ndarray, "B"]]:
+    """P(the answer shown first is better) in the order given and in the other one."""
+    return probabilities_of(shown, firsts, seconds), probabilities_of(shown, seconds, firsts)
+
+
+def _averaged(
+    there: Float[np.ndarray, "B"], back: Float[np.ndarray, "B"], firsts: Sequence[Answer], seconds: Sequence[Answer],
+    tie_margin: float,
+) -> Float[np.ndarray, "B"]:  # fmt: skip
+    mean = (1 + there - back) / 2
     equal = np.array([first.text == second.text for first, second in zip(firsts, seconds, strict=True)], bool)
-    return np.where(equal | (np.abs(found - 0.5) < tie_margin), np.float32(0.5), found)
+    return np.where(equal | (np.abs(mean - 0.5) < tie_margin), np.float32(0.5), mean)
 
 
 def preferred_by(reward: Reward, *, temperature: float = 1.0) -> Preference:
@@ -93,14 +113,42 @@ def position_bias(
     """
     if not firsts:
         raise ValueError("there are no pairs to measure the bias of position on")
-    there = probabilities_of(preference, firsts, seconds)
-    back = probabilities_of(preference, seconds, firsts)
+    return _bias(*_asked(preference, firsts, seconds), tie_margin)
+
+
+def _bias(there: Float[np.ndarray, "B"], back: Float[np.ndarray, "B"], tie_margin: float) -> PositionBias:
     one, other = _verdicts(there, tie_margin), -_verdicts(back, tie_margin)
     return PositionBias(
-        pairs=len(firsts),
+        pairs=len(there),
         changed=float(np.mean(one != other)),
         reversed=float(np.mean(one * other < 0)),
         shown_first=float(np.mean([there, back])),
+    )
+
+
+def agreement(labels: Float[np.ndarray, "B"], others: Float[np.ndarray, "B"]) -> float:
+    """The fraction of pairs of which two labellers say the same; where either calls it a tie (0.5) it counts half.
+
+    Both give the probability that the first of each pair is the better one. Raises ValueError for no pairs.
+    """
+    if not len(labels):
+        raise ValueError("there are no labels to compare")
+    return float(0.5 + 0.5 * np.mean(np.sign(labels - 0.5) * np.sign(others - 0.5)))
+
+
+def labeller_agreement(
+    shown: Preference, firsts: Sequence[Answer], seconds: Sequence[Answer], labels: Float[np.ndarray, "B"]
+) -> LabellerAgreement:
+    """How a judge agrees with people's labels of pairs, asked in one order and in both, and what it makes of the order.
+
+    `shown` is the judge as it reads a pair, in the one order given (`ModelJudge.shown`); `labels` are the probabilities
+    that the first is better, by people, say. Raises ValueError as `agreement` and `probabilities_of` do.
+    """
+    there, back = _asked(shown, firsts, seconds)
+    return LabellerAgreement(
+        averaged=agreement(labels, _averaged(there, back, firsts, seconds, 0.0)),
+        single=(agreement(labels, there) + agreement(labels, 1 - back)) / 2,
+        bias=_bias(there, back, 0.0),
     )
 
 

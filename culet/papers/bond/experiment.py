@@ -107,7 +107,7 @@ def _gain_over_reinforce(measure: str) -> Callable[[Findings], Float[np.ndarray,
     """The margin over the strength of REINFORCE over which it is least."""
 
     def margin(findings: Findings) -> Float[np.ndarray, "N"]:
-        from culet.tasks.caption_policy import gain_at_equal_kl
+        from culet.align import gain_at_equal_kl
 
         gains = [gain_at_equal_kl(findings[J_BOND], findings[name], measure) for name in REINFORCE.values()]
         return np.min(gains, axis=0)
@@ -116,7 +116,7 @@ def _gain_over_reinforce(measure: str) -> Callable[[Findings], Float[np.ndarray,
 
 
 def _saved_by_average(findings: Findings) -> Float[np.ndarray, "N"]:
-    from culet.tasks.caption_policy import saved_at_equal
+    from culet.align import saved_at_equal
 
     return saved_at_equal(findings[J_BOND], findings[SWAP])
 

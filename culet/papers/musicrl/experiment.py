@@ -98,7 +98,7 @@ def _best(*rewards: str) -> Any:
 
 def _wins_over(findings: Findings, one: str, other: str) -> Float[np.ndarray, "N"]:
     """How often one variant's phrases beat another's for the same prompts, by the listener."""
-    from culet.align.frontier import win_rates
+    from culet.align import win_rates
 
     pairs = zip(findings[one]["scores"], findings[other]["scores"], strict=True)
     return np.array([win_rates(scores, others).mean() for scores, others in pairs])

@@ -144,7 +144,7 @@ def _behind(findings: Findings) -> Float[np.ndarray, "N"]:
 
 def preferred(findings: Findings) -> Float[np.ndarray, "N"]:
     """How often direct RLAIF wins over RLAIF, by the judge, on the same prompts."""
-    from culet.align.frontier import win_rates
+    from culet.align import win_rates
 
     both = zip(findings[DIRECT]["judged"], findings[RLAIF]["judged"], strict=True)
     return np.array([win_rates(one, other).mean() for one, other in both])

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from culet.align import completions
-from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, both_orders, position_bias
+from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, agreement, both_orders, position_bias
 from culet.core import pack
 from culet.experiments.experiment import Scale
 from culet.lm import Recipe, scaled, train, train_tokenizer
@@ -205,17 +205,12 @@ def examined(scale: Scale, seed: int, size: Size) -> dict[str, float]:
     preferred = people(scale, seed)(firsts, seconds)
     one, both = in_order(scale, seed, size), averaged(scale, seed, size)
     alone, together = position_bias(one, firsts, seconds), position_bias(both, firsts, seconds)
-    single = [_agreement(preferred, found) for found in (one(firsts, seconds), 1 - one(seconds, firsts))]
+    single = [agreement(preferred, found) for found in (one(firsts, seconds), 1 - one(seconds, firsts))]
     return {
-        "agreement": _agreement(preferred, both(firsts, seconds)),
+        "agreement": agreement(preferred, both(firsts, seconds)),
         "single_agreement": float(np.mean(single)),
-        "people_agree": _agreement(preferred, people(scale, seed + OTHERS)(firsts, seconds)),
+        "people_agree": agreement(preferred, people(scale, seed + OTHERS)(firsts, seconds)),
         "changed": alone.changed,
         "averaged_changed": together.changed,
         "first": alone.shown_first,
     }
-
-
-def _agreement(labels: Float[np.ndarray, "N"], others: Float[np.ndarray, "N"]) -> float:
-    """The share of pairs of which both say the same; a tie counts half."""
-    return float(0.5 + 0.5 * np.mean(np.sign(labels - 0.5) * np.sign(others - 0.5)))

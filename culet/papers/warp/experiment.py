@@ -164,7 +164,7 @@ def _otherwise(merge: Callable[["WarpIteration"], "Decoder"]) -> Any:
 
 def _gain(over: str, measure: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
     def margin(findings: Findings) -> Float[np.ndarray, "N"]:
-        from culet.tasks.caption_policy import gain_at_equal_kl
+        from culet.align import gain_at_equal_kl
 
         return gain_at_equal_kl(findings[WARP], findings[over], measure)
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from culet.align.frontier import REFERENCES, SAMPLES, Frontier, win_rates
+from culet.align.comparison import best_of, win_rates
+from culet.align.frontier import REFERENCES, SAMPLES, Frontier
 from culet.align.rewards.answer import Answer, Reward
 from culet.align.rewards.checks import standardised
 from culet.audio.tunes import Tune
@@ -23,7 +24,6 @@ from culet.audio.tunes.tune import key_of
 from culet.experiments.experiment import Scale
 from culet.lm import Decoder
 from culet.objectives import best_of_n_kl_bound
-from culet.tasks.caption_policy import worth_of_best
 from culet.tasks.tunes.phrases import NEW_TOKENS, SLOTS, Use, phrases, prompts, supervised
 from culet.tasks.tunes.rewards import answered_tune, tune_reward
 from culet.tasks.tunes.tokens import tune_tokenizer
@@ -137,7 +137,7 @@ class Yardstick:
         """What the best of `BEST` reference phrases by the sum of these parts is worth, in the words of a call."""
         chosen = np.sum([self.references[name] for name in rewards], axis=0)
         wins = {name: win_rates(self.references[part], self.references[part]) for name, part in WINS.items()}
-        found = {name: worth_of_best(chosen, part, BEST) for name, part in (self.references | wins).items()}
+        found = {name: best_of(chosen, part, BEST) for name, part in (self.references | wins).items()}
         return found | {"kl": best_of_n_kl_bound(BEST)}
 
 

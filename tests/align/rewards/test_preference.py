@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from culet.align.rewards import Answer, both_orders, position_bias, preferred_by, probabilities_of
+from culet.align.rewards import (
+    Answer,
+    agreement,
+    both_orders,
+    labeller_agreement,
+    position_bias,
+    preferred_by,
+    probabilities_of,
+)
 from culet.align.rewards.preference import checked_margin
 
 
@@ -89,3 +97,26 @@ def test_pairs_and_numbers_must_be_as_many():
         probabilities_of(lambda a, b: np.zeros(3), FIRSTS, SECONDS)
     with pytest.raises(ValueError, match=r"tie_margin is 0\.5"):
         checked_margin(0.5)
+
+
+def test_agreement_counts_ties_half():
+    assert agreement(np.array([1.0, 0.0, 0.9, 0.5]), np.array([0.6, 0.7, 0.5, 0.1])) == (1 + 0 + 0.5 + 0.5) / 4
+    with pytest.raises(ValueError, match="no labels to compare"):
+        agreement(np.zeros(0), np.zeros(0))
+
+
+def test_a_labeller_agrees_more_with_people_in_both_orders_than_in_one():
+    """The judge likes each letter and being shown first alike, so pairs that differ by a letter may become ties."""
+    asked = []
+
+    def shown(firsts, seconds):
+        asked.append(len(firsts))
+        return 1 / (1 + np.exp(-2 * (lengths(firsts) - lengths(seconds)) - 2))
+
+    firsts, seconds = answers("aa", "b", "aaaa", "dd"), answers("a", "cc", "b", "ddddd")
+    found = labeller_agreement(shown, firsts, seconds, np.array([1.0, 0.0, 1.0, 0.0]))
+    assert asked == [4, 4]
+    assert found.averaged == 1.0
+    # In the order given the second pair is a tie, in the other one the first is.
+    assert found.single == (3.5 / 4 + 3.5 / 4) / 2
+    assert found.bias == position_bias(shown, firsts, seconds)
