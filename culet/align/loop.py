@@ -156,7 +156,7 @@ def align(
     writing = _Writing(method, prompts, recipe, reward, compare)
     state, frozen = _start(policy, method, recipe, teachers, trainable)
     step = _step(method, dataclasses.replace(recipe, seed=0))  # of which there is one for all seeds
-    state = fit(
+    state, _ = fit(
         step, state, prompts, steps=recipe.steps, fixed=(frozen,), folder=folder,
         prepare=lambda state, numbers: writing.prepare(state.models(frozen), state.train, numbers),
         checkpoint_every=recipe.checkpoint_every, name=name, progress=progress, evaluate_every=recipe.evaluate_every,

@@ -1,4 +1,4 @@
-"""The machine room: fit, checkpoints, meshes, data and plots. Knows nothing of any model.
+"""Training infrastructure: fit, checkpoints, meshes, data and plots. Knows nothing of any model.
 
 Names are loaded when first used, so that a module that only writes files or plots does not wait for jax.
 """

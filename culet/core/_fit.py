@@ -1,8 +1,7 @@
-"""The one training loop of the house."""
+"""The training loop: `fit` runs a step again and again, with progress, logs, evaluation and checkpoints."""
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from culet.core.checkpoint import checkpoint_steps, restore_checkpoint, save_checkpoint
 from culet.core.interrupt import Interrupted, Interrupts
-from culet.core.log import RunLog, Throughput
+from culet.core.log import RunLog, Throughput, Value
 from culet.core.mesh import place
 from culet.core.progress import Progress
 from culet.core.tree import named_leaves
@@ -31,18 +30,26 @@ class Indexable(Protocol):
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss, or the gradient of the parameter `culprit`, was not finite at `step`."""
+    """The loss, or the gradient or update of a parameter, was not finite at `step`.
 
-    def __init__(self, step: int, loss: float | int, culprit: str | None, folder: Path | None):
+    `culprit` is the name of that parameter, None where the step named none; `entry` is the index in the
+    metrics that are vectors, None where they are scalars.
+    """
+
+    def __init__(
+        self, step: int, loss: float | int, culprit: str | None, folder: Path | None, entry: int | None = None
+    ):
+        where = "" if entry is None else f" in entry {entry}"
         source = (
             f"the first parameter whose gradient or update is not finite is {culprit}"
             if culprit
-            else "no culprit known"
+            else "the step did not say which parameter"
         )
         kept = "" if folder is None else f" The checkpoints in {folder} are from before."
-        super().__init__(f"Step {step} is not finite: loss {loss}, {source}.{kept}")
+        super().__init__(f"Step {step} is not finite{where}: loss {loss}, {source}.{kept}")
         self.step = step
         self.culprit = culprit
+        self.entry = entry
 
 
 def fit(
@@ -62,50 +69,63 @@ def fit(
     mesh: Mesh | None = None,
     progress: bool = True,
     name: str = "training",
-) -> Any:
-    """Runs `state, metrics = step(state, batches[i], *fixed)` for i in 0..steps-1 and returns the last state.
+    unit: str = "tokens",
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Runs `state, metrics = step(state, batches[i], *fixed)` for i in 0..steps-1; returns the last state, and history.
 
     `step` is compiled, unless it is already, and consumes its state: the arrays of the `state` passed in must not be
-    used again. What is `fixed`, a teacher say, goes to every step and is neither consumed nor saved. `metrics` holds
-    scalars. `loss` and `tokens` are shown; `culprit`, an index among `jax.tree.leaves(state)` or -1, names the leaf to
-    blame when something is not finite. Without `batches`, steps get None. With a `mesh`, batches are cut over its axes
-    `data` and `fsdp`; place the state with `shard` before.
+    used again. What is `fixed`, a teacher say, goes to every step and is neither consumed nor saved. Without `batches`,
+    steps get None. With a `mesh`, batches are cut over its axes `data` and `fsdp`; place the state with `shard` before.
 
-    `prepare(state, batch)`, which is not compiled, makes of a batch what the step gets: what the state itself has
-    written, say, and what a judge thinks of it. If it raises, the state before is saved in `folder` first.
+    `metrics` holds scalars, or vectors with one entry per seed or setting of a `vmap`. `loss` is shown, a vector by its
+    mean, and must be finite in each entry. The metric named `unit` is what the step got through (tokens, documents,
+    environment steps), and is shown per second; a vector is summed. `culprit` is the index among
+    `jax.tree.leaves(state)` of a leaf whose gradient or update is not finite, or -1 (`training_step` computes it).
 
-    `evaluate(state)` gives numbers by name, every `evaluate_every` steps and at the end; `progress` shows a bar under
-    `name`.
+    The history is a list of the logged steps, oldest first: `{"step": 10, "loss": 2.5, ..., "time": seconds since
+    1970}`, the lines of `log.jsonl`, those of the run before it was resumed included. Vectors are lists; what is not
+    finite is None.
+
+    `prepare(state, batch)`, which is not compiled, makes of a batch what the step gets: completions that the state's
+    model samples for the prompts of the batch, say, with their rewards. If it raises, the state before is
+    saved in `folder` first.
+
+    `evaluate(state)` gives numbers or vectors by name, every `evaluate_every` steps and at the end; `progress` shows a
+    bar under `name`.
 
     With a `folder`, the run keeps there
 
     * `checkpoints/`: every `checkpoint_every` steps, at the end and when stopped; the newest `keep` stay. A run whose
       folder holds one goes on from it, and ends as if it had never stopped, bit for bit;
     * `log.jsonl` and TensorBoard events: metrics every `log_every` steps and at the last one, and the numbers of
-      `evaluate` as `evaluation/...`; `tokens_per_second` counts neither compilation nor evaluation nor saving;
-    * `loss.png`, drawn at evaluations and when the run ends or stops.
+      `evaluate` as `evaluation/...`; `tokens_per_second` (after the `unit`) counts neither compilation nor evaluation
+      nor saving. Of a vector, TensorBoard gets the mean as `loss` and the entries as `loss/0`, `loss/1`, ...;
+    * `loss.png`, drawn at evaluations and when the run ends or stops: of a vector the mean, and a band from the least
+      to the greatest entry.
 
     Raises `Interrupted` after SIGTERM or SIGINT, once the step under way is done and saved; in a run over several
-    processes these agree on it at logged steps. Raises `NonFiniteError` when the `loss` of any step is not finite or a
-    step names a culprit; the state of such a step is never saved. Raises `ValueError` when the folder holds a longer
-    run than `steps`, and `CheckpointError` when it holds one of another state.
+    processes these agree on it at logged steps. Raises `NonFiniteError` when an entry of the `loss` of any step is not
+    finite or a step names a culprit; the state of such a step is never saved. Raises `ValueError` when the folder holds
+    a longer run than `steps` and for a metric of two or more axes, and `CheckpointError` when the folder holds a
+    checkpoint of another state.
     """
     folder = None if folder is None else Path(folder)
     start = 0
-    if folder is not None and (found := restore_checkpoint(folder / "checkpoints", state)):
-        start, state = found
+    if folder is not None and (restored := restore_checkpoint(folder / "checkpoints", state)):
+        start, state = restored
     if start > steps:
         raise ValueError(f"{folder} was trained for {start} steps already, more than {steps}; use another folder.")
     if start == steps:
-        return state
-    report = _Report(folder, [path for path, _ in named_leaves(state)])
-    state = _unshared(state)
+        return state, RunLog(folder, start, write=False).rows
+    report = _Report(folder, [path for path, _ in named_leaves(state)], unit)
+    state = _copy_aliased(state)
     advance = _compiled(step, state)
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        if jax.process_index() == 0:
-            report.log = None if folder is None else stack.enter_context(RunLog(folder, start))
-            report.bar = stack.enter_context(Progress(name, start, steps)) if progress else None
+        primary = jax.process_index() == 0
+        report.log = stack.enter_context(RunLog(folder, start, write=primary))
+        if progress and primary:
+            report.bar = stack.enter_context(Progress(name, start, steps, unit))
         before = None  # the metrics of the step before: looked at while the device is busy with the next one
         for done in range(start + 1, steps + 1):
             batch = None if batches is None else batches[done - 1]
@@ -130,7 +150,7 @@ def fit(
                 continue
             values, before = report.check(done, metrics), None
             if evaluating and evaluate is not None:
-                values |= {f"evaluation/{key}": float(value) for key, value in evaluate(state).items()}
+                values |= {f"evaluation/{key}": _plain(key, value, float) for key, value in evaluate(state).items()}
             report.write(done, values, logging or evaluating)
             report.sync(plot=evaluating or stopping or done == steps)
             if saving and folder is not None:  # only now: a checkpoint must not be newer than the log
@@ -138,41 +158,41 @@ def fit(
             report.throughput.resume()
             if stopping:
                 raise Interrupted(done, folder)
-    return state
+    return state, report.log.rows
 
 
 class _Report:
-    """Checks the metrics of each step and tells of them: on the bar, and in the log where due."""
+    """Checks the metrics of each step, shows them on the bar, and logs them where due."""
 
-    log: RunLog | None = None
+    log: RunLog
     bar: Progress | None = None
 
-    def __init__(self, folder: Path | None, leaves: list[str]):
+    def __init__(self, folder: Path | None, leaves: list[str], unit: str):
         self.folder = folder
         self.leaves = leaves
+        self.unit = unit
         self.throughput = Throughput()
 
-    def check(self, step: int, metrics: dict[str, Any]) -> dict[str, float | int]:
-        """Waits for the metrics of a step and gives them as numbers."""
-        values = {}
-        for key, value in jax.device_get(metrics).items():
-            if np.size(value) != 1:
-                raise ValueError(f"Metric {key!r} has the shape {np.shape(value)}; `fit` takes scalars.")
-            values[key] = np.asarray(value).item()
-        culprit = int(values.pop("culprit", -1))
-        loss = values.get("loss", 0.0)
-        if culprit >= 0 or not math.isfinite(loss):
-            raise NonFiniteError(step, loss, self.leaves[culprit] if culprit >= 0 else None, self.folder)
-        self.throughput.count(values.get("tokens", 0.0))
+    def check(self, step: int, metrics: dict[str, Any]) -> dict[str, Value]:
+        """Waits for the metrics of a step and gives them as numbers and lists of numbers."""
+        values = {key: _plain(key, value) for key, value in jax.device_get(metrics).items()}
+        loss, culprit = np.asarray(values.get("loss", 0.0)), np.asarray(values.pop("culprit", -1))
+        broken = ~np.isfinite(loss) | (culprit >= 0)
+        if broken.any():
+            entry = int(np.argmax(broken))  # the first of them
+            at, leaf = (np.broadcast_to(x, broken.shape).reshape(-1)[entry].item() for x in (loss, culprit))
+            named = self.leaves[leaf] if leaf >= 0 else None
+            raise NonFiniteError(step, at, named, self.folder, entry if broken.ndim else None)
+        self.throughput.count(float(np.sum(values.get(self.unit, 0.0))))
         return values
 
-    def write(self, step: int, values: dict[str, float | int], logged: bool) -> None:
+    def write(self, step: int, values: dict[str, Value], logged: bool) -> None:
         rate = self.throughput.rate
         if self.bar:
-            self.bar.update(step, values.get("loss"), rate)
+            loss = values.get("loss")
+            self.bar.update(step, None if loss is None else float(np.mean(loss)), rate)
         if logged:
-            if self.log:
-                self.log.write(step, values if rate is None else values | {"tokens_per_second": rate})
+            self.log.write(step, values if rate is None else values | {f"{self.unit}_per_second": rate})
             self.throughput.restart()
 
     def rescue(self, state: Any, step: int, keep: int) -> None:
@@ -182,10 +202,17 @@ class _Report:
             save_checkpoint(self.folder / "checkpoints", step, state, keep=keep)
 
     def sync(self, plot: bool) -> None:
-        if self.log:
-            self.log.sync()
-            if plot:
-                self.log.plot()
+        self.log.sync()
+        if plot:
+            self.log.plot()
+
+
+def _plain(name: str, value: Any, kind: Callable[[Any], Any] = lambda number: number) -> Value:
+    """A metric as a number, or as a list of numbers."""
+    value = np.asarray(value)
+    if value.ndim > 1:
+        raise ValueError(f"Metric {name!r} has the shape {value.shape}; `fit` takes scalars and vectors.")
+    return [kind(number) for number in value.tolist()] if value.ndim else kind(value.item())
 
 
 def _due(done: int, every: int | None, steps: int) -> bool:
@@ -203,8 +230,8 @@ def _agreed(requested: bool, meeting: bool) -> bool:
     return bool(np.any(multihost_utils.process_allgather(np.array(requested))))
 
 
-def _unshared(state: Any) -> Any:
-    """The state with an own copy for each array that stands in it twice, for memory can be given away only once."""
+def _copy_aliased(state: Any) -> Any:
+    """The state with aliased leaves copied before donation: a buffer can be donated once."""
     seen: set[int] = set()
 
     def own(leaf: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Leaving in good order when asked to by a signal."""
+"""Graceful shutdown on SIGTERM and SIGINT."""
 
 import signal
 import threading
@@ -14,7 +14,9 @@ class Interrupted(Exception):
 
     def __init__(self, step: int, folder: Path | None):
         saved = (
-            f"saved in {folder}, where the same run goes on" if folder else "nothing was saved, for want of a folder"
+            f"saved in {folder}, where the same run goes on"
+            if folder
+            else "nothing was saved, for the run has no folder"
         )
         super().__init__(f"Stopped by a signal after step {step}; {saved}.")
         self.step = step

@@ -32,7 +32,9 @@ def line_plot(
 ) -> None:
     """Draws `{label: (x, y)}` as lines and writes a PNG of 1200 x 750 pixels, atomically.
 
-    A curve of a single point is drawn as a dot. Raises `ValueError` when the x and y of a curve differ in length.
+    Each x is [N] and each y [N], or [N, S] for S runs: these are drawn as their mean within a band from the least to
+    the greatest, in which NaN is left out. A curve of a single point is drawn as a dot. Raises `ValueError` when the x
+    and y of a curve differ in length.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,6 +47,10 @@ def line_plot(
             raise ValueError(f"Curve {label!r} has {len(x)} x values but {len(y)} y values.")
         marker = "o" if len(x) == 1 else None
         style: Any = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
+        if np.ndim(y) == 2:
+            y = np.ma.masked_invalid(y)
+            axes.fill_between(x, y.min(axis=1), y.max(axis=1), color=style["color"], alpha=0.2, linewidth=0)
+            y = y.mean(axis=1)
         axes.plot(x, y, label=label, linewidth=1.6, marker=marker, **style)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)

@@ -82,7 +82,7 @@ def training_step(
         rest = state.model if frozen is None else eqx.combine(state.model, frozen)
         (value, (weight, metrics)), gradient = sums(trained, rest, batch, loss_key)
         weight = weight.astype(jnp.float32)
-        share = 1 / jnp.where(weight == 0, 1, weight)  # a batch in which nothing is to be learnt teaches nothing
+        share = 1 / jnp.where(weight == 0, 1, weight)  # avoid 0/0 when the weight is zero
         gradient = jax.tree.map(lambda g: g * share.astype(g.dtype), gradient)
         squares = [jnp.sum(jnp.square(g.astype(jnp.float32))) for g in jax.tree.leaves(gradient)]
         norm = jnp.sqrt(sum(squares))

@@ -79,7 +79,7 @@ def _fit(
     trained = jax.tree.map(lambda leaf: jnp.array(leaf, leaf.dtype), trained)  # a copy, without weak types
     state = TrainState.create(trained, optimizer, jax.random.key(seed))
     calls = steps // _together(steps)
-    state = fit(step, state, batches, steps=calls, fixed=(frozen,), progress=progress, name="fitting")
+    state, _ = fit(step, state, batches, steps=calls, fixed=(frozen,), progress=progress, name="fitting")
     return eqx.combine(state.model, frozen)
 
 

@@ -67,7 +67,7 @@ def train_autoencoder(
     model_key, key = jax.random.split(jax.random.key(recipe.seed))
     model = eqx.filter_jit(AutoEncoder)(shape, recipe.latents, key=model_key)
     optimizer = optax.adam(recipe.learning_rate)
-    state = fit(
+    state, _ = fit(
         training_step(objective, optimizer), TrainState.create(model, optimizer, key), _Pressed(batches, recipe),
         steps=recipe.steps, folder=folder, checkpoint_every=max(100, recipe.steps // 10), progress=progress,
         log_every=max(1, recipe.steps // 200), name="disentangling",

@@ -93,7 +93,7 @@ def train(
         state, frozen = shard(state, mesh, SHARDING), shard(frozen, mesh, SHARDING)
     loss = loss or _text(remat=recipe.remat, scan=recipe.scan)
     step = _step(loss, dataclasses.replace(recipe, seed=0))
-    state = fit(
+    state, _ = fit(
         step, state, Batches(rows, recipe.batch_size, recipe.seed), steps=recipe.steps, fixed=(frozen,),
         folder=folder, checkpoint_every=recipe.checkpoint_every, mesh=mesh, name=name, progress=progress,
         evaluate=None if held_out is None else _evaluator(frozen, held_out, recipe.batch_size, measure or _likelihood),

@@ -50,7 +50,7 @@ def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Map
         looks.append(np.asarray(examine(state.model, images)["divergence"]))
         return {}
 
-    state = fit(
+    state, _ = fit(
         step, create(jnp.asarray(seeds, jnp.uint32)), _Batches(seeds, recipe), steps=steps,
         evaluate=look, evaluate_every=max(1, steps // LOOKS), progress=False,
     )  # fmt: skip

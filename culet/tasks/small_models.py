@@ -87,11 +87,11 @@ def learn(model: Decoder, rows: Rows, course: Course, seed: int, teacher: Decode
     if teacher is None:
         state = TrainState.create(model, optimizer, jax.random.key(seed))
         batches = Batches(rows, course.batch_size, seed)
-        return fit(step, state, batches, steps=course.steps, progress=False).model
+        return fit(step, state, batches, steps=course.steps, progress=False)[0].model
     trained, frozen = eqx.partition(StudentAndTeacher(model, teacher), StudentAndTeacher(True, False))
     state = TrainState.create(trained, optimizer, jax.random.key(seed))
     batches = Batches(rows, course.batch_size, seed)
-    return fit(step, state, batches, steps=course.steps, fixed=(frozen,), progress=False).model.student
+    return fit(step, state, batches, steps=course.steps, fixed=(frozen,), progress=False)[0].model.student
 
 
 @functools.cache

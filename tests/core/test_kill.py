@@ -24,7 +24,7 @@ def start(folder, steps):
 
 def reference(folder, steps):
     step, state, batches = setup()
-    return core.fit(step, state, batches, steps=steps, folder=folder, log_every=1, progress=False)
+    return core.fit(step, state, batches, steps=steps, folder=folder, log_every=1, progress=False)[0]
 
 
 def test_killed_at_any_moment(tmp_path):

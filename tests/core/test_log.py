@@ -11,15 +11,15 @@ events_of: Any = importlib.import_module("tensorboardX.proto.event_pb2")  # its 
 
 def events(folder):
     """`(step, tag, value)` from TensorBoard's files: 8 bytes of length, 4 of checksum, the event, 4 of checksum."""
-    found = []
+    listed = []
     for path in sorted(folder.glob("events*")):
         data = path.read_bytes()
         while data:
             size = int.from_bytes(data[:8], "little")
             event = events_of.Event.FromString(data[12 : 12 + size])
-            found += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
+            listed += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
             data = data[16 + size :]
-    return found
+    return listed
 
 
 def test_lines_events_and_plot(tmp_path):
@@ -33,6 +33,31 @@ def test_lines_events_and_plot(tmp_path):
     assert second["evaluation/loss"] == 1.75
     assert {(1, "loss", 2.5), (2, "loss", 1.5), (2, "evaluation/loss", 1.75)} <= set(events(tmp_path))
     assert (tmp_path / "loss.png").exists()
+
+
+def test_of_a_vector_the_mean_and_each_entry(tmp_path):
+    with RunLog(tmp_path, 0) as log:
+        log.write(1, {"loss": [1.0, 2.0, 4.5]})
+        log.write(2, {"loss": [1.0, 2.0, 6.0], "evaluation/loss": [float("nan"), 2.0]})
+        log.plot()
+    assert [row["loss"] for row in log.rows] == [[1.0, 2.0, 4.5], [1.0, 2.0, 6.0]]
+    assert read_log(tmp_path / "log.jsonl") == log.rows and log.rows[1]["evaluation/loss"] == [None, 2.0]
+    assert {(1, "loss", 2.5), (1, "loss/0", 1.0), (1, "loss/2", 4.5), (2, "loss", 3.0)} <= set(events(tmp_path))
+    assert (tmp_path / "loss.png").exists()
+
+
+def test_without_a_folder_rows_are_kept(tmp_path):
+    with RunLog(None, 0) as log:
+        log.write(1, {"loss": float("nan")})
+        log.sync()
+        log.plot()
+    assert [(row["step"], row["loss"]) for row in log.rows] == [(1, None)]
+    with RunLog(tmp_path, 0) as first:
+        first.write(1, {"loss": 1.0})
+    with RunLog(tmp_path, 1, write=False) as second:  # as the other processes of a run do
+        second.write(2, {"loss": 0.5})
+    assert [row["loss"] for row in second.rows] == [1.0, 0.5]
+    assert read_log(tmp_path / "log.jsonl") == first.rows
 
 
 def test_resuming_drops_later_and_broken_lines(tmp_path):

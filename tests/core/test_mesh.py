@@ -25,7 +25,7 @@ MESHES = [
 def one_device(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
     step, state, batches = setup()
-    return core.fit(step, state, batches, steps=3, folder=folder, log_every=1, progress=False), log(folder)
+    return core.fit(step, state, batches, steps=3, folder=folder, log_every=1, progress=False)[0], log(folder)
 
 
 def compare(rows, state, one_device):
@@ -42,7 +42,7 @@ def test_eight_devices_equal_one(axes, one_device, tmp_path):
     _, state, batches = setup()
     state = core.shard(state, mesh, RULES)
     before = jax.tree.map(lambda x: x.sharding, state)
-    state = core.fit(PLAIN_STEP, state, batches, steps=3, folder=tmp_path, log_every=1, mesh=mesh, progress=False)
+    state, _ = core.fit(PLAIN_STEP, state, batches, steps=3, folder=tmp_path, log_every=1, mesh=mesh, progress=False)
     compare(log(tmp_path), state, one_device)
     for leaf, place in zip(jax.tree.leaves(state), jax.tree.leaves(before), strict=True):
         assert leaf.sharding.is_equivalent_to(place, leaf.ndim)

@@ -19,6 +19,21 @@ def test_draws_what_it_is_given(tmp_path):
     assert (np.abs(two[..., :3] - orange) < 0.02).all(axis=-1).any()
 
 
+def test_runs_are_drawn_as_their_mean_within_a_band(tmp_path):
+    x = np.arange(100)
+    runs = np.tile([0.0, 1.0, 5.0], (100, 1))
+    runs[:50, 2] = np.nan
+    core.line_plot(tmp_path / "a.png", {"runs": (x, runs)}, "x", "y", "title")
+    pixels = matplotlib.image.imread(tmp_path / "a.png")[..., :3]
+    blue = np.array([0x1F, 0x5A, 0x99]) / 255
+    band = np.abs(pixels - (0.2 * blue + 0.8)).max(axis=-1) < 0.02
+    first, second = band[:, 250:550].sum(axis=0), band[:, 750:1050].sum(axis=0)
+    np.testing.assert_allclose(second / first, 5, rtol=0.1)  # from 0 to 1, and from 0 to 5
+    rows = [np.flatnonzero((np.abs(pixels[:, i] - blue) < 0.02).all(axis=-1)).mean() for i in (400, 900)]
+    top, bottom = np.flatnonzero(band[:, 900])[[0, -1]]
+    np.testing.assert_allclose([(bottom - row) / (bottom - top) for row in rows], [0.1, 0.4], atol=0.01)  # the means
+
+
 def test_a_seventh_curve_is_told_from_the_first(tmp_path):
     """Both are blue; the seventh has gaps."""
     x = np.arange(10)
