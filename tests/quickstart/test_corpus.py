@@ -65,7 +65,7 @@ def test_a_twentieth_is_held_out_and_always_the_same():
 
 def test_nothing_is_imported_to_read_it():
     program = (
-        "import sys; from culet.lm import corpus; corpus.documents()\n"
+        "import sys; from culet.quickstart import corpus; corpus.documents()\n"
         "assert not {'jax', 'antigravity', 'turtle', 'tkinter', 'this', 'unittest'} & set(sys.modules)\n"
         "import hashlib; print(hashlib.sha256(repr(corpus.documents()).encode()).hexdigest())"
     )
