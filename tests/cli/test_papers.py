@@ -164,7 +164,8 @@ def test_folders_that_cannot_be(cli, tmp_path):
 def test_commands_and_systems_load_no_jax():
     code = (
         "import sys, typer; from culet.cli import papers; papers.register(typer.Typer());"
-        "from culet.experiments.results import results_folder; from culet.papers import overview; overview(results_folder(None));"
+        "from culet.experiments.results import results_folder; from culet.papers import overview;"
+        "overview(results_folder(None));"
         "assert 'jax' not in sys.modules"
     )
     start = time.perf_counter()
