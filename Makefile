@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: install quickstart test parity docs clean
+.PHONY: install quickstart test parity mutants docs clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,10 +33,13 @@ quickstart: $(VENV)/.core
 	$(BIN)/culet quickstart
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 -m 'not parity' tests
+	$(BIN)/python -m pytest -n 2 --durations=15 -m 'not parity' tests
 
 parity: $(VENV)/.parity
 	XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -m parity tests
+
+mutants: $(VENV)/.test
+	$(BIN)/python -m tests.mutation
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/reference.py
