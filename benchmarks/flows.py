@@ -20,7 +20,7 @@ import optax
 from benchmarks.timing import arguments, by_turns, report, seconds
 from culet.core import warmup_cosine
 from culet.distributions import fit_to_data, masked_autoregressive_flow
-from culet.distributions.flow_training import CLIP
+from culet.distributions.flows.training import CLIP
 
 COMPONENTS, TRAIN, BATCH, RATE = 8, 1350, 128, 1e-3
 LAYERS, WIDTH = 4, 64

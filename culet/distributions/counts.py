@@ -11,10 +11,10 @@ from jax.nn import sigmoid
 from jax.scipy.special import betainc, gammaincc, gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, count, log_weights, open_probability, parameter, positive, real
 from culet.distributions.family import Family
-from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log_beta, log_choose, log_gamma_rise, softplus, x_log_y
+from culet.distributions.parameters import Parameter, count, log_weights, open_probability, parameter, positive, real
+from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Counts, Integers
 
 

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, i0e, i1e
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, open_probability, parameter, positive, real, unit_vector
 from culet.distributions.family import Family
-from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log1m_exp, log_gamma_rise
+from culet.distributions.parameters import Parameter, open_probability, parameter, positive, real, unit_vector
+from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Interval, Sphere
 
 

@@ -4,18 +4,18 @@ Chances are given as `logits`: log-odds for two outcomes, log-weights (that need
 Axis letters: K classes.
 """
 
-import math
 from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, log_softmax, sigmoid
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, check_order, log_weights, parameter, real, rising, whole
 from culet.distributions.family import Family
 from culet.distributions.numerics import log1m_exp, softplus
+from culet.distributions.parameters import Parameter, check_order, log_weights, parameter, real, rising, whole
+from culet.distributions.samplers import sample_classes
 from culet.distributions.supports import Counts, Integers, Permutations, Point
 
 
@@ -239,32 +239,6 @@ class Delta(Family):
 
     def _entropy(self):
         return jnp.zeros_like(self.value)
-
-
-def sample_classes(key: Key[Array, ""], logits: Float[Array, "*B K"], shape: tuple[int, ...]) -> Int[Array, "*S"]:
-    """Draws of shape S from softmax(logits), whose batch broadcasts to S: first a block of classes, then one of them.
-
-    Both by inversion. That takes two random numbers for each draw, where Gumbel noise takes one for every class. The
-    second draw is as fine within its block as the first is over all, so that float32 does not cut off the tail.
-    """
-    size = math.isqrt(logits.shape[-1] - 1) + 1
-    logits = logits.astype(jnp.float32) if jnp.finfo(logits.dtype).bits < 32 else logits
-    weights = jnp.exp(logits - jnp.max(logits, -1, keepdims=True))
-    spare = [(0, 0)] * (logits.ndim - 1) + [(0, size * size - logits.shape[-1])]
-    weights = jnp.pad(weights, spare).reshape(*logits.shape[:-1], size, size)
-    first, second = jax.random.uniform(key, (2, *shape), weights.dtype)
-    block = _inverted(first, weights.sum(-1))
-    within = jnp.take_along_axis(weights, block[..., None, None], -2)[..., 0, :]
-    return (block * size + _inverted(second, within)).astype(jnp.int32)
-
-
-def _inverted(uniform: Float[Array, "*S"], weights: Float[Array, "*B K"]) -> Int[Array, "*S"]:
-    """The first place up to which a share `uniform`, below 1, of the weights lies, and that has a weight."""
-    reached = jnp.cumsum(weights, -1)
-    real = weights > 0  # sums of the same numbers may differ by rounding, so a place without a weight may seem to add
-    total = jnp.max(jnp.where(real, reached, 0), -1)
-    below = jnp.minimum(uniform * total, total * (1 - jnp.finfo(total.dtype).eps))
-    return jnp.argmax((reached > below[..., None]) & real, -1)
 
 
 def _entropy(log_masses: Array) -> Array:

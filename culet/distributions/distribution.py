@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
-from culet.distributions.arguments import check, event_ndims_of, parameters_of
+from culet.distributions.parameters import check, event_ndims_of, parameters_of
 from culet.distributions.supports import Support
 
 

@@ -11,18 +11,19 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.bijector import sum_last
+from culet.distributions.bijectors.bijector import sum_last
+from culet.distributions.bounded import Uniform
 from culet.distributions.counts import Binomial, Geometric, NegativeBinomial, Poisson
 from culet.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
 from culet.distributions.distribution import Distribution
 from culet.distributions.family import Family
 from culet.distributions.gamma import Gamma, InverseGamma
-from culet.distributions.interval import Beta, Uniform
-from culet.distributions.line import Cauchy, Gumbel, Laplace, Normal
 from culet.distributions.multivariate import Dirichlet, MultivariateNormal, log_diagonal, whiten
 from culet.distributions.numerics import EULER, log_beta, softplus
 from culet.distributions.positive import Exponential, HalfNormal, LogNormal, Weibull
+from culet.distributions.real_line import Cauchy, Gumbel, Laplace, Normal
 from culet.distributions.transformed import Independent
+from culet.distributions.unit_interval import Beta
 
 Formula = Callable[[Any, Any], Array]
 _FORMULAS: dict[tuple[type, type], Formula] = {}

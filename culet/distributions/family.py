@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
-from culet.distributions.arguments import event_ndims_of, parameters_of
 from culet.distributions.distribution import Distribution, compiled
+from culet.distributions.parameters import event_ndims_of, parameters_of
 from culet.distributions.supports import Integers, Interval, Support
 
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma, gammainc, gammaincc, gammaln
 from jaxtyping import Float
 
-from culet.distributions.arguments import Parameter, parameter, positive
-from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import log_beta, log_gamma_rise, x_log_y
+from culet.distributions.parameters import Parameter, parameter, positive
 from culet.distributions.positive import AboveZero, FromZero
+from culet.distributions.samplers import log_gamma_variates
 
 
 class Gamma(FromZero):

@@ -13,11 +13,11 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, concrete, lower_triangular, parameter, positive, real
 from culet.distributions.family import Family
-from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.multivariate import log_diagonal
 from culet.distributions.numerics import HALF_LOG_TAU, log_multivariate_gamma
+from culet.distributions.parameters import Parameter, concrete, lower_triangular, parameter, positive, real
+from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import CorrelationCholesky, Interval, PositiveDefinite, Vectors
 
 

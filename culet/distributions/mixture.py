@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
-from culet.distributions.arguments import Parameter, log_weights, parameter, real
-from culet.distributions.discrete import sample_classes
 from culet.distributions.distribution import Distribution
 from culet.distributions.numerics import flat_outside, softplus
+from culet.distributions.parameters import Parameter, log_weights, parameter, real
+from culet.distributions.samplers import sample_classes
 from culet.distributions.supports import Either, Point, Support, Union
 
 

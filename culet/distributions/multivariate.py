@@ -11,10 +11,10 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln
 from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, log_weights, lower_triangular, parameter, positive, real
 from culet.distributions.family import Family
-from culet.distributions.gamma_sampler import log_gamma_variates
 from culet.distributions.numerics import HALF_LOG_TAU, log_gamma_rise, x_log_y
+from culet.distributions.parameters import Parameter, log_weights, lower_triangular, parameter, positive, real
+from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Interval, Simplex, Vectors
 
 _UNROLLED = 8  # up to this size, one pass over the rows of x without any product of matrices is quicker still

@@ -1,4 +1,4 @@
-"""Distributions on the positive numbers, without those that come from gamma variates (`gamma.py`).
+"""Distributions on the positive numbers; `gamma.py` and `heavy_tailed.py` hold more of them.
 
 Formulas: Johnson, Kotz and Balakrishnan, "Continuous Univariate Distributions" (1994/95).
 Axis letters: none; parameters broadcast together into the batch.
@@ -8,12 +8,12 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln, log_ndtr, ndtr, ndtri
-from jaxtyping import Float
+from jax.scipy.special import expi, gammaln, log_ndtr, ndtr, ndtri
+from jaxtyping import Array, Float
 
-from culet.distributions.arguments import Parameter, parameter, positive, real
 from culet.distributions.family import Family
-from culet.distributions.numerics import EULER, HALF_LOG_TAU, logit, softplus, x_log_y
+from culet.distributions.numerics import EULER, HALF_LOG_TAU, x_log_y
+from culet.distributions.parameters import Parameter, parameter, positive, real
 from culet.distributions.supports import Interval
 
 
@@ -145,33 +145,6 @@ class HalfNormal(FromZero):
         return self.scale * math.sqrt(2) * jax.scipy.special.erfinv(p)
 
 
-class HalfCauchy(FromZero):
-    """The absolute value of a Cauchy variate around 0 of the same `scale`."""
-
-    scale: Float[Parameter, "..."] = parameter(positive)
-
-    def _log_density(self, x):
-        return math.log(2 / math.pi) - jnp.log(self.scale) - jnp.log1p((x / self.scale) ** 2)
-
-    def _mean(self):
-        return jnp.full_like(self.scale, jnp.inf)
-
-    def _variance(self):
-        return jnp.full_like(self.scale, jnp.inf)
-
-    def _mode(self):
-        return jnp.zeros_like(self.scale)
-
-    def _entropy(self):
-        return math.log(2 * math.pi) + jnp.log(self.scale)
-
-    def _cdf(self, x):
-        return 2 / math.pi * jnp.arctan(x / self.scale)
-
-    def _icdf(self, p):
-        return self.scale * jnp.where(p == 1, jnp.inf, jnp.tan(math.pi / 2 * p))
-
-
 class LogNormal(AboveZero):
     """The exponential of a normal variate with mean `loc` and standard deviation `scale`."""
 
@@ -205,35 +178,6 @@ class LogNormal(AboveZero):
         return jnp.exp(self.loc + self.scale * ndtri(p))
 
 
-class LogLogistic(AboveZero):
-    """The exponential of a logistic variate: `scale` is the median, `concentration` 1 over the scale of the logs."""
-
-    concentration: Float[Parameter, "..."] = parameter(positive)
-    scale: Float[Parameter, "..."] = parameter(positive)
-
-    def _log_density(self, x):
-        z = self.concentration * jnp.log(x / self.scale)
-        return jnp.log(self.concentration) - jnp.log(x) - z - 2 * softplus(-z)
-
-    def _mean(self):
-        angle = math.pi / self.concentration
-        return jnp.where(self.concentration > 1, self.scale * angle / jnp.sin(angle), jnp.inf)
-
-    def _variance(self):
-        angle = math.pi / self.concentration
-        value = 2 * angle / jnp.sin(2 * angle) - (angle / jnp.sin(angle)) ** 2
-        return jnp.where(self.concentration > 2, self.scale**2 * value, jnp.inf)
-
-    def _entropy(self):
-        return 2 + jnp.log(self.scale / self.concentration)
-
-    def _cdf(self, x):
-        return jax.nn.sigmoid(self.concentration * jnp.log(x / self.scale))
-
-    def _icdf(self, p):
-        return self.scale * jnp.exp(logit(p) / self.concentration)
-
-
 class InverseGaussian(AboveZero):
     """The time at which a Brownian motion with drift first reaches a level (Wald); `loc` is the mean."""
 
@@ -264,3 +208,60 @@ class InverseGaussian(AboveZero):
         root = jnp.sqrt(self.concentration / x)
         second = jnp.exp(2 * self.concentration / self.loc + log_ndtr(-root * (x / self.loc + 1)))
         return ndtr(root * (x / self.loc - 1)) + second
+
+
+class Gompertz(FromZero):
+    """Lifetimes whose risk of death, `concentration * rate` at first, grows with age as exp(rate * x)."""
+
+    concentration: Float[Parameter, "..."] = parameter(positive)
+    rate: Float[Parameter, "..."] = parameter(positive)
+
+    def _log_density(self, x):
+        z = self.rate * x
+        return jnp.log(self.concentration * self.rate) + z - self.concentration * jnp.expm1(z)
+
+    def _mean(self):
+        return -jnp.exp(self.concentration) * expi(-self.concentration) / self.rate
+
+    def _mode(self):
+        return jnp.maximum(-jnp.log(self.concentration), 0) / self.rate
+
+    def _cdf(self, x):
+        return -jnp.expm1(-self.concentration * jnp.expm1(self.rate * x))
+
+    def _icdf(self, p):
+        return jnp.log1p(-jnp.log1p(-p) / self.concentration) / self.rate
+
+
+class BirnbaumSaunders(AboveZero):
+    """Lifetimes under fatigue: `(sqrt(x / scale) - sqrt(scale / x)) / spread` is standard normal."""
+
+    spread: Float[Parameter, "..."] = parameter(positive)
+    scale: Float[Parameter, "..."] = parameter(positive)
+
+    def _log_density(self, x):
+        root = jnp.sqrt(x / self.scale)
+        z = (root - 1 / root) / self.spread
+        return jnp.log((root + 1 / root) / (2 * self.spread)) - jnp.log(x) - 0.5 * z * z - HALF_LOG_TAU
+
+    def _sample(self, key, shape):
+        return self._from_normal(self._normal(key, shape))
+
+    def _from_normal(self, z: Array) -> Array:
+        half = 0.5 * self.spread * z
+        # The two roots of the quadratic multiply to 1; the larger one loses no digits.
+        larger = (jnp.abs(half) + jnp.sqrt(half**2 + 1)) ** 2
+        return self.scale * jnp.where(half < 0, 1 / larger, larger)
+
+    def _mean(self):
+        return self.scale * (1 + 0.5 * self.spread**2)
+
+    def _variance(self):
+        return (self.scale * self.spread) ** 2 * (1 + 1.25 * self.spread**2)
+
+    def _cdf(self, x):
+        root = jnp.sqrt(x / self.scale)
+        return ndtr((root - 1 / root) / self.spread)
+
+    def _icdf(self, p):
+        return self._from_normal(ndtri(p))

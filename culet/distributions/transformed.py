@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num
 
-from culet.distributions.arguments import as_float
-from culet.distributions.bijector import Bijector, sum_last
+from culet.distributions.bijectors.bijector import Bijector, sum_last
 from culet.distributions.distribution import Distribution
 from culet.distributions.numerics import flat_outside
+from culet.distributions.parameters import as_float
 from culet.distributions.supports import Everywhere, Support, Vectors
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from scipy import special
 
 import culet.distributions as d
-from culet.distributions.bijector import Bijector
+from culet.distributions.bijectors.bijector import Bijector
 from tests.distributions import references as r
 from tests.distributions.members import (
     CHANCES,

@@ -4,12 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import special, stats
 
 from culet.distributions import Categorical, OneHotCategorical, OrderedLogistic
-from culet.distributions.discrete import _inverted
 
 
 def frequencies_are(counts, chances):
@@ -68,13 +65,3 @@ def test_draws_from_a_large_vocabulary_reach_its_tail():
     bins = np.minimum(np.cumsum(mass) * 40, 39).astype(int)  # of neighbours, with a fortieth of the mass or so
     frequencies_are(np.bincount(bins[draws], minlength=40), np.bincount(bins, mass, 40))
     assert len(np.unique(draws[draws >= 10])) > 0.8 * (draws >= 10).sum()  # hardly any of the tail comes twice
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.sampled_from([0.0, 1e-30, 1e-7, 0.1, 1 / 3, 1.0, 1e6]), min_size=9, max_size=9).filter(any),
-    st.sampled_from([0.0, 1e-38, 0.25, 0.5, 1 - 2**-23, 1 - 2**-24]),
-)
-def test_what_has_no_weight_is_never_drawn(weights, uniform):
-    place = int(_inverted(jnp.float32(uniform), jnp.asarray(weights, jnp.float32)))
-    assert weights[place] > 0

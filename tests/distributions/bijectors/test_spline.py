@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.distributions.spline import SMALLEST, RationalQuadraticSpline
+from culet.distributions.bijectors.spline import SMALLEST, RationalQuadraticSpline
 
 
 def knots(raw, bound):

@@ -1,12 +1,14 @@
-"""Gamma variates at shapes far from 1, and their gradient."""
+"""Gamma variates at shapes far from 1, and their gradient; inversion by weights of which some are 0."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from culet.distributions.gamma_sampler import log_gamma_variates
+from culet.distributions.samplers import _inverted, log_gamma_variates
 
 
 @pytest.mark.parametrize("shape", [1e-3, 0.3, 1.0, 30.0, 1e5])
@@ -31,3 +33,13 @@ def test_gradient():
 
 def test_none():
     assert log_gamma_variates(jax.random.key(0), jnp.float32(1.0), (0,), jnp.float32).shape == (0,)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 1e-30, 1e-7, 0.1, 1 / 3, 1.0, 1e6]), min_size=9, max_size=9).filter(any),
+    st.sampled_from([0.0, 1e-38, 0.25, 0.5, 1 - 2**-23, 1 - 2**-24]),
+)
+def test_what_has_no_weight_is_never_drawn(weights, uniform):
+    place = int(_inverted(jnp.float32(uniform), jnp.asarray(weights, jnp.float32)))
+    assert weights[place] > 0

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from culet.distributions.bijector import Bijector
+from culet.distributions.bijectors.bijector import Bijector
 
 SUM_TOLERANCE = 1e-4  # by which parts of a whole may miss 1
 

@@ -1,4 +1,4 @@
-"""Distributions of numbers cut off, and cut into whole numbers, by way of the distribution function.
+"""Distributions conditioned on an interval.
 
 Axis letters: S shape, B batch.
 """
@@ -6,14 +6,17 @@ Axis letters: S shape, B batch.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
-from culet.distributions.arguments import Parameter, check_order, not_nan, parameter
 from culet.distributions.distribution import Distribution
+from culet.distributions.family import Family
+from culet.distributions.numerics import HALF_LOG_TAU, log1m_exp
+from culet.distributions.parameters import Parameter, check_order, not_nan, parameter, positive, real
 from culet.distributions.supports import Integers, Interval, Support
 
 
-class _Between(Distribution):
+class Between(Distribution):
     """What comes of a `base` between two ends; they broadcast together with it."""
 
     base: Distribution
@@ -29,7 +32,7 @@ class _Between(Distribution):
         return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
 
 
-class Truncated(_Between):
+class Truncated(Between):
     """A draw of `base` given that it lies from `low` to `high`, ends included; either may be infinite.
 
     The base needs a `cdf`, and for samples an `icdf`. Far out in the upper tail a distribution function has few digits
@@ -88,46 +91,69 @@ class Truncated(_Between):
         return self.base.icdf(start + (end - start) * jnp.broadcast_to(inside, shape))
 
 
-class Quantised(_Between):
-    """A draw of `base` rounded up to a whole number, and into `low` to `high`: the mass of x is that of (x - 1, x].
+class TruncatedNormal(Family):
+    """A normal variate given that it lies between `low` and `high`, either of which may be infinite."""
 
-    At the ends, which may be infinite, that of all beyond. With a `Logistic` or a mixture of them this is the
-    likelihood of pixels of Salimans et al. (2017). The base needs a `cdf`. Where the distribution function has lost
-    its digits, the mass is the density in the middle, so that gradients stay finite.
-    """
+    loc: Float[Parameter, "..."] = parameter(real)
+    scale: Float[Parameter, "..."] = parameter(positive)
+    low: Float[Parameter, "..."] = parameter(not_nan)
+    high: Float[Parameter, "..."] = parameter(not_nan)
 
-    @property
-    def support(self) -> Support:
-        """The whole numbers from `low` to `high`."""
-        return Integers(self.low, self.high)
+    def _check(self):
+        check_order(self, "low", "high")
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B], as floats."""
-        missing = len(self.batch_shape) - len(self.base.batch_shape)
-        whole = shape + self.batch_shape
-        draws = jnp.broadcast_to(self.base.sample(key, shape + self.batch_shape[:missing]), whole)
-        return jnp.clip(jnp.ceil(draws), jnp.broadcast_to(self.low, whole), jnp.broadcast_to(self.high, whole))
+    def _support(self):
+        return Interval(self.low, self.high)
 
-    def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
-        """The log of the mass of `value` [*S, *B], in nats."""
-        value = jnp.asarray(value)
-        shape = np.broadcast_shapes(value.shape, self.batch_shape)
-        low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
-        value = jnp.broadcast_to(value, shape).astype(low.dtype)
-        inside = Integers(low, high).contains(value)
-        safe = jnp.where(inside, value, 0)
-        top = jnp.where(safe >= high, 1, self.base.cdf(safe))
-        mass = top - jnp.where(safe <= low, 0, self.base.cdf(safe - 1))
-        exact = mass > 1e-4 * top  # else the difference is mostly rounding
-        middle = self.base.log_prob(jnp.where(exact, 0, safe - 0.5))
-        log_mass = jnp.where(exact, jnp.log(jnp.where(exact, mass, 1)), middle)
-        return jnp.where(inside, log_mass, jnp.where(jnp.isnan(value), jnp.nan, -jnp.inf))
+    def _ends(self) -> tuple[Array, Array]:
+        """The ends as standard scores, finite so that gradients are."""
+        low, high = ((end - self.loc) / self.scale for end in (self.low, self.high))
+        return jnp.clip(low, -1e3, 1e3), jnp.clip(high, -1e3, 1e3)
 
-    def cdf(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
-        """The probability of at most `value` [*S, *B]."""
-        value = jnp.floor(jnp.asarray(value))
-        shape = np.broadcast_shapes(value.shape, self.batch_shape)
-        low, high = jnp.broadcast_to(self.low, shape), jnp.broadcast_to(self.high, shape)
-        below = jnp.broadcast_to(self.base.cdf(value), shape)
-        value = jnp.broadcast_to(value, shape)
-        return jnp.where(value < low, 0, jnp.where(value >= high, 1, below))
+    def _log_density(self, x):
+        z = (x - self.loc) / self.scale
+        return -0.5 * z * z - HALF_LOG_TAU - jnp.log(self.scale) - _log_mass(*self._ends())
+
+    def _mean(self):
+        return self.loc + self.scale * self._standard_mean()
+
+    def _standard_mean(self) -> Array:
+        low, high = self._ends()
+        log_mass = _log_mass(low, high)
+        return jnp.exp(_log_phi(low) - log_mass) - jnp.exp(_log_phi(high) - log_mass)
+
+    def _variance(self):
+        low, high = self._ends()
+        log_mass = _log_mass(low, high)
+        ends = low * jnp.exp(_log_phi(low) - log_mass) - high * jnp.exp(_log_phi(high) - log_mass)
+        return self.scale**2 * (1 + ends - self._standard_mean() ** 2)
+
+    def _mode(self):
+        return jnp.clip(self.loc, self.low, self.high)
+
+    def _cdf(self, x):
+        low, high = self._ends()
+        z = (x - self.loc) / self.scale
+        between = z > low
+        mass = jnp.exp(_log_mass(low, jnp.where(between, z, high)) - _log_mass(low, high))
+        return jnp.where(between, mass, 0)
+
+    def _icdf(self, p):
+        low, high = self._ends()
+        flip = low > 0  # in the upper tail, work with the lower one, where floats are dense
+        near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+        share = jnp.where(flip, 1 - p, p)
+        z = ndtri(ndtr(near) * (1 - share) + ndtr(far) * share)
+        return jnp.clip(self.loc + self.scale * jnp.where(flip, -z, z), self.low, self.high)
+
+
+def _log_phi(z: Array) -> Array:
+    return -0.5 * z * z - HALF_LOG_TAU
+
+
+def _log_mass(low: Array, high: Array) -> Array:
+    """The log of the normal probability of the interval, right also far out in either tail."""
+    flip = low > 0
+    near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+    top = log_ndtr(far)
+    return top + log1m_exp(log_ndtr(near) - top)

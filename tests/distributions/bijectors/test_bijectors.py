@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import culet.distributions
-from culet.distributions.bijector import Bijector
-from tests.distributions.bijector_cases import CASES, Case
+from culet.distributions.bijectors.bijector import Bijector
+from tests.distributions.bijectors.cases import CASES, Case
 
 assert_close = partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
 
@@ -65,11 +65,11 @@ def test_a_bijector(name):
 
 
 def test_the_table_has_every_bijector():
-    modules = pkgutil.iter_modules(culet.distributions.__path__, "culet.distributions.")
-    found = set()
+    modules = pkgutil.walk_packages(culet.distributions.__path__, "culet.distributions.")
+    kinds = set()
     for module in modules:
         members = inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
-        found |= {kind for _, kind in members if issubclass(kind, Bijector) and not inspect.isabstract(kind)}
+        kinds |= {kind for _, kind in members if issubclass(kind, Bijector) and not inspect.isabstract(kind)}
     tested = {type(make().bijector) for make in CASES.values()}
-    assert tested == found
+    assert tested == kinds
     assert len(tested) >= 25

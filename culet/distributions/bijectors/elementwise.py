@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from culet.distributions.arguments import as_float
-from culet.distributions.bijector import Bijector
+from culet.distributions.bijectors.bijector import Bijector
+from culet.distributions.parameters import as_float
 
 
 class Elementwise(Bijector):

@@ -20,7 +20,7 @@ from culet.distributions import (
     masked_autoregressive_flow,
     residual_flow,
 )
-from tests.distributions.bijector_cases import trained
+from tests.distributions.bijectors.cases import trained
 
 SIZE: dict[str, Any] = {"layers": 2, "width": 8, "depth": 1}
 FLOWS = {

@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, ShiftMap
-from culet.distributions.combinators import Blocks, Chain, Invert, Reshape
-from culet.distributions.coupling import Coupling
-from culet.distributions.elementwise import (
+from culet.distributions.bijectors.bijector import Blocks, Chain, Invert, Reshape
+from culet.distributions.bijectors.elementwise import (
     Affine,
     Exp,
     LeakyRelu,
@@ -20,12 +18,11 @@ from culet.distributions.elementwise import (
     Shift,
     Sinh,
     SinhArcsinh,
-)  # fmt: skip
-from culet.distributions.linear import Householder, LULinear, TriangularAffine
-from culet.distributions.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
-from culet.distributions.residual import Residual
-from culet.distributions.spline import RationalQuadraticSpline
-from culet.distributions.squashing import (
+)
+from culet.distributions.bijectors.linear import Householder, LULinear, TriangularAffine
+from culet.distributions.bijectors.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
+from culet.distributions.bijectors.spline import RationalQuadraticSpline
+from culet.distributions.bijectors.squashing import (
     GumbelCDF,
     KumaraswamyCDF,
     NormalCDF,
@@ -34,8 +31,16 @@ from culet.distributions.squashing import (
     Softsign,
     Tanh,
     WeibullCDF,
-)  # fmt: skip
-from culet.distributions.vectors import CentredSoftmax, CumulativeSum, Ordered, Permute, Reverse, StickBreaking
+)
+from culet.distributions.bijectors.vectors import (
+    CentredSoftmax,
+    CumulativeSum,
+    Ordered,
+    Permute,
+    Reverse,
+    StickBreaking,
+)
+from culet.distributions.flows.layers import AffineMap, Coupling, MaskedAutoregressive, Residual, ShiftMap
 
 GENERATOR = np.random.default_rng(3)
 

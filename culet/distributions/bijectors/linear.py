@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from culet.distributions.arguments import as_float
-from culet.distributions.vectors import VectorBijector
+from culet.distributions.bijectors.vectors import VectorBijector
+from culet.distributions.parameters import as_float
 
 
 class TriangularAffine(VectorBijector):

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from culet.distributions.bijector import Bijector
-from culet.distributions.squashing import Tanh
+from culet.distributions.bijectors.bijector import Bijector
+from culet.distributions.bijectors.squashing import Tanh
 
 
 class VectorToMatrix(Bijector):

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from culet.distributions.arguments import as_float
-from culet.distributions.elementwise import Elementwise, against
+from culet.distributions.bijectors.elementwise import Elementwise, against
+from culet.distributions.parameters import as_float
 
 
 class Softplus(Elementwise):

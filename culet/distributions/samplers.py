@@ -1,14 +1,15 @@
-"""Gamma variates, whose logs the families take: a small shape underflows otherwise.
+"""Samplers that several families share: gamma variates, and classes by inversion.
 
-Axis letters: N draws that are still wanted.
+Axis letters: S shape of the draws, B batch of logits, K classes, N draws that are still wanted.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.lax import random_gamma_grad
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 
 def log_gamma_variates(
@@ -75,3 +76,29 @@ def _propose(key: Array, concentration: Array) -> tuple[Array, Array]:
     uniform = jax.random.uniform(uniform_key, d.shape, d.dtype)
     bound = 0.5 * normal * normal + d * (1 - cube + jnp.log(jnp.where(root > 0, cube, 1)))
     return d * cube, (root > 0) & (jnp.log(uniform) < bound)
+
+
+def sample_classes(key: Key[Array, ""], logits: Float[Array, "*B K"], shape: tuple[int, ...]) -> Int[Array, "*S"]:
+    """Draws of shape S from softmax(logits), whose batch broadcasts to S: first a block of classes, then one of them.
+
+    Both by inversion. That takes two random numbers for each draw, where Gumbel noise takes one for every class. The
+    second draw is as fine within its block as the first is over all, so that float32 does not cut off the tail.
+    """
+    size = math.isqrt(logits.shape[-1] - 1) + 1
+    logits = logits.astype(jnp.float32) if jnp.finfo(logits.dtype).bits < 32 else logits
+    weights = jnp.exp(logits - jnp.max(logits, -1, keepdims=True))
+    spare = [(0, 0)] * (logits.ndim - 1) + [(0, size * size - logits.shape[-1])]
+    weights = jnp.pad(weights, spare).reshape(*logits.shape[:-1], size, size)
+    first, second = jax.random.uniform(key, (2, *shape), weights.dtype)
+    block = _inverted(first, weights.sum(-1))
+    within = jnp.take_along_axis(weights, block[..., None, None], -2)[..., 0, :]
+    return (block * size + _inverted(second, within)).astype(jnp.int32)
+
+
+def _inverted(uniform: Float[Array, "*S"], weights: Float[Array, "*B K"]) -> Int[Array, "*S"]:
+    """The first place up to which a share `uniform`, below 1, of the weights lies, and that has a weight."""
+    reached = jnp.cumsum(weights, -1)
+    real = weights > 0  # sums of the same numbers may differ by rounding, so a place without a weight may seem to add
+    total = jnp.max(jnp.where(real, reached, 0), -1)
+    below = jnp.minimum(uniform * total, total * (1 - jnp.finfo(total.dtype).eps))
+    return jnp.argmax((reached > below[..., None]) & real, -1)

@@ -9,14 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from culet.distributions.autoregressive import AffineMap, MaskedAutoregressive, NumberMap
-from culet.distributions.bijector import Bijector
-from culet.distributions.combinators import Chain, Invert
-from culet.distributions.coupling import Coupling
-from culet.distributions.line import Normal
-from culet.distributions.residual import Residual
+from culet.distributions.bijectors.bijector import Bijector, Chain, Invert
+from culet.distributions.bijectors.vectors import Reverse
+from culet.distributions.flows.layers import AffineMap, Coupling, MaskedAutoregressive, NumberMap, Residual
+from culet.distributions.real_line import Normal
 from culet.distributions.transformed import Independent, Transformed
-from culet.distributions.vectors import Reverse
 
 
 def masked_autoregressive_flow(

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from culet.distributions.arguments import as_float
-from culet.distributions.bijector import Bijector
+from culet.distributions.bijectors.bijector import Bijector
+from culet.distributions.parameters import as_float
 
 SMALLEST = 1e-3  # of a bin, as a share of the whole, and of a slope at a knot
 

@@ -5,14 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.distributions.autoregressive import AffineMap
-from culet.distributions.combinators import Blocks, Chain, Invert, Reshape
-from culet.distributions.coupling import Coupling
-from culet.distributions.elementwise import Affine, Exp, Power
-from culet.distributions.linear import LULinear, TriangularAffine
-from culet.distributions.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
-from culet.distributions.squashing import GumbelCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh
-from culet.distributions.vectors import CentredSoftmax, Ordered, Permute, StickBreaking
+from culet.distributions.bijectors.bijector import Blocks, Chain, Invert, Reshape
+from culet.distributions.bijectors.elementwise import Affine, Exp, Power
+from culet.distributions.bijectors.linear import LULinear, TriangularAffine
+from culet.distributions.bijectors.matrices import CholeskyFactor, CorrelationFactor, FillTriangular, GramMatrix
+from culet.distributions.bijectors.squashing import GumbelCDF, NormalCDF, Sigmoid, Softplus, Softsign, Tanh
+from culet.distributions.bijectors.vectors import CentredSoftmax, Ordered, Permute, StickBreaking
+from culet.distributions.flows.layers import AffineMap, Coupling
 
 
 def test_tanh_far_out_keeps_its_log_det():

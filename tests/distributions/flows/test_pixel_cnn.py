@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.special
 
-from culet.distributions.pixel_cnn import CategoricalPixels, LogisticPixels, PixelCNN
-from tests.distributions.bijector_cases import trained
+from culet.distributions.flows.pixel_cnn import CategoricalPixels, LogisticPixels, PixelCNN
+from tests.distributions.bijectors.cases import trained
 
 PIXELS = {"categorical": CategoricalPixels, "logistic": LogisticPixels}
 
