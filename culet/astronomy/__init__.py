@@ -9,51 +9,27 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from culet.astronomy.catalogue import match, read_catalogue, write_catalogue
+    from culet.astronomy.catalogue import catalogue_columns, match, read_catalogue, write_catalogue
     from culet.astronomy.detection import Detections, detect, measure_fwhm
-    from culet.astronomy.field import Field, field_from_images
-    from culet.astronomy.fitting import Solution, infer, survey
-    from culet.astronomy.images import Image, read_image, write_image
-    from culet.astronomy.mixtures import Mixture, gaussian_psf
-    from culet.astronomy.picture import draw_field
-    from culet.astronomy.prior import Prior, broad_prior, sky_prior
-    from culet.astronomy.scenes import Scene, make_scene
+    from culet.astronomy.field import Field, Image, field_from_images, read_image, stack_psfs, write_image
+    from culet.astronomy.fitting import Solution, draw_field, field_figure, infer, survey
+    from culet.astronomy.mixtures import Mixture, describe_shape, galaxy_shape, gaussian_psf
+    from culet.astronomy.prior import Prior, Scene, TypePrior, broad_prior, make_scene, render, sky_prior
 
 _HOME = {
-    "catalogue": ("match", "read_catalogue", "write_catalogue"),
+    "catalogue": ("catalogue_columns", "match", "read_catalogue", "write_catalogue"),
     "detection": ("Detections", "detect", "measure_fwhm"),
-    "field": ("Field", "field_from_images"),
-    "fitting": ("Solution", "infer", "survey"),
-    "images": ("Image", "read_image", "write_image"),
-    "mixtures": ("Mixture", "gaussian_psf"),
-    "picture": ("draw_field",),
-    "prior": ("Prior", "broad_prior", "sky_prior"),
-    "scenes": ("Scene", "make_scene"),
+    "field": ("Field", "Image", "field_from_images", "read_image", "stack_psfs", "write_image"),
+    "fitting": ("Solution", "draw_field", "field_figure", "infer", "survey"),
+    "mixtures": ("Mixture", "describe_shape", "galaxy_shape", "gaussian_psf"),
+    "prior": ("Prior", "Scene", "TypePrior", "broad_prior", "make_scene", "render", "sky_prior"),
 }
 
 __all__ = [
-    "Detections",
-    "Field",
-    "Image",
-    "Mixture",
-    "Prior",
-    "Scene",
-    "Solution",
-    "broad_prior",
-    "detect",
-    "draw_field",
-    "field_from_images",
-    "gaussian_psf",
-    "infer",
-    "make_scene",
-    "match",
-    "measure_fwhm",
-    "read_catalogue",
-    "read_image",
-    "sky_prior",
-    "survey",
-    "write_catalogue",
-    "write_image",
-]
+    "Detections", "Field", "Image", "Mixture", "Prior", "Scene", "Solution", "TypePrior", "broad_prior",
+    "catalogue_columns", "describe_shape", "detect", "draw_field", "field_figure", "field_from_images", "galaxy_shape",
+    "gaussian_psf", "infer", "make_scene", "match", "measure_fwhm", "read_catalogue", "read_image", "render",
+    "sky_prior", "stack_psfs", "survey", "write_catalogue", "write_image",
+]  # fmt: skip
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -4,9 +4,8 @@ A source of a type has independent normal log fluxes, one per band (free: means 
 position and shape that are single points. The paper's fluxes are one reference flux and colours; a normal per band
 spans the same family of means, and its variances are not too small where every band has its own photons.
 
-Axis letters: B bands, P pixels of the patch, D free numbers, F of them of fluxes,
-G of position and shape,
-E all but the deviations of fluxes.
+Axis letters: B bands, P pixels of the patch, D free numbers, F of them of fluxes, G of position and shape, E all but
+the deviations of fluxes.
 """
 
 import math
@@ -22,6 +21,7 @@ from jaxtyping import Array, Float
 from culet.astronomy.mixtures import Mixture, density, galaxy, star
 from culet.astronomy.prior import Prior
 from culet.core.minimise import Derivatives
+from culet.distributions import Normal
 
 Evaluate = Callable[[Float[Array, "D"]], Derivatives]
 
@@ -71,9 +71,8 @@ def bound(free: Free, shares: Float[Array, "B P"], patch: Patch, prior: Prior) -
     relative = jnp.expm1(jnp.exp(2 * free.log_sd))[:, None] * jnp.square(source / rate)  # Var[F] / E[F]^2
     seen = jnp.maximum(patch.counts, 1.0)
     pixels = patch.counts * (jnp.log(rate / seen) - 0.5 * relative) - (rate - patch.counts)
-    entropy = jnp.sum(free.log_sd) + 0.5 * free.log_sd.size * (1 + math.log(2 * math.pi))
-    total = jnp.sum(pixels * patch.weight[None]) + entropy
     sd = jnp.exp(free.log_sd)
+    total = jnp.sum(pixels * patch.weight[None]) + jnp.sum(Normal(free.log_flux, sd).entropy())
     if free.shape.size:
         return total + prior.galaxy.expected(free.log_flux, sd) + prior.shape(free.shape)
     return total + prior.star.expected(free.log_flux, sd)
@@ -99,8 +98,8 @@ def negative_bound(patch: Patch, psf: Mixture, prior: Prior, points: Float[Array
                 free = split(x, bands)
                 return -bound(free, light(free, psf, points), patch, prior)
 
-            found, slope = jax.value_and_grad(value)(jnp.concatenate([fluxes, geometry]))
-            return slope, (found, slope)
+            result, slope = jax.value_and_grad(value)(jnp.concatenate([fluxes, geometry]))
+            return slope, (result, slope)
 
         columns, (value, slope) = jax.jacfwd(gradient, has_aux=True)(geometry)
         left = jnp.concatenate([jax.hessian(with_light)(fluxes), columns[: 2 * bands].T])

@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
-from culet.astronomy.field import Field
+from culet.astronomy.field import Field, fits_library, world
 from culet.astronomy.fitting import Solution
-from culet.astronomy.images import fits_library, world
 from culet.astronomy.mixtures import describe_shape
 from culet.core.files import atomic_write
 
@@ -23,7 +22,7 @@ Z90 = 1.6448536  # half the width of a normal's central 90%, in standard deviati
 _MAGNITUDE = 2.5 / np.log(10)  # magnitudes in a natural logarithm
 
 
-def columns(solution: Solution, field: Field, header: Any = None) -> dict[str, np.ndarray]:
+def catalogue_columns(solution: Solution, field: Field, header: Any = None) -> dict[str, np.ndarray]:
     """The columns of a catalogue, brightest source first.
 
     Positions in pixels from 0 and, with a header that has world coordinates, in degrees; fluxes in the images'
@@ -32,26 +31,26 @@ def columns(solution: Solution, field: Field, header: Any = None) -> dict[str, n
     """
     order = np.argsort(-solution.log_flux.sum(axis=1))
     x, y = solution.position[order].T
-    found: dict[str, np.ndarray] = {"x": x, "y": y}
-    found["x_error"], found["y_error"] = solution.position_sd[order].T
+    table: dict[str, np.ndarray] = {"x": x, "y": y}
+    table["x_error"], table["y_error"] = solution.position_sd[order].T
     celestial = None if header is None else world(header, x, y)
     if celestial is not None:
-        found["ra"], found["dec"] = celestial.T
+        table["ra"], table["dec"] = celestial.T
     star = solution.star_probability[order]
-    found["star_probability"] = star
+    table["star_probability"] = star
     logs, covariance = solution.log_flux[order], solution.log_flux_covariance[order]
     sd = np.sqrt(np.einsum("sbb->sb", covariance))
     for b, band in enumerate(field.bands):
         for name, shift in (("", 0.0), ("_low", -Z90), ("_high", Z90)):
-            found[f"flux_{band}{name}"] = np.exp(logs[:, b] + shift * sd[:, b]) / field.gain[b]
+            table[f"flux_{band}{name}"] = np.exp(logs[:, b] + shift * sd[:, b]) / field.gain[b]
     for b, (one, two) in enumerate(zip(field.bands, field.bands[1:], strict=False)):
         gain = np.log(field.gain[b + 1] / field.gain[b])
-        found[f"{one}-{two}"] = _MAGNITUDE * (logs[:, b + 1] - logs[:, b] - gain)
+        table[f"{one}-{two}"] = _MAGNITUDE * (logs[:, b + 1] - logs[:, b] - gain)
         variance = covariance[:, b, b] + covariance[:, b + 1, b + 1] - 2 * covariance[:, b, b + 1]
-        found[f"{one}-{two}_error"] = _MAGNITUDE * np.sqrt(variance)
+        table[f"{one}-{two}_error"] = _MAGNITUDE * np.sqrt(variance)
     shapes = np.array([describe_shape(shape) for shape in solution.shape[order]])
     names = ("de_vaucouleurs_share", "half_light_radius", "axis_ratio", "angle")
-    return found | {name: np.where(star > 0.5, np.nan, shapes[:, i]) for i, name in enumerate(names)}
+    return table | {name: np.where(star > 0.5, np.nan, shapes[:, i]) for i, name in enumerate(names)}
 
 
 def check_ending(path: str | Path) -> None:

@@ -1,9 +1,11 @@
-"""From a field and first positions to a catalogue's numbers: each source in turn, its neighbours held fixed.
+"""From a field and first positions to the posterior of every source: each in turn, its neighbours held fixed.
 
 Axis letters: S sources, B bands, P pixels of a patch, D free numbers of a galaxy, E of a star, H rows, W columns.
 """
 
-from typing import NamedTuple
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,7 +20,11 @@ from culet.astronomy.detection import Detections, detect
 from culet.astronomy.field import Field
 from culet.astronomy.mixtures import Mixture
 from culet.astronomy.prior import Prior, broad_prior
+from culet.core.files import atomic_write
 from culet.core.minimise import newton
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE = 25  # pixels of a patch; the light beyond is left to the sky
 _AT_ONCE = 4  # sources fitted in one call, their neighbours held as they were before it
@@ -48,24 +54,24 @@ class _Fits(NamedTuple):
     expected: Float[Array, "S B P"]
 
 
-def infer(field: Field, found: Detections, prior: Prior, *, sweeps: int = 4, progress: bool = True) -> Solution:
+def infer(field: Field, detections: Detections, prior: Prior, *, sweeps: int = 4, progress: bool = True) -> Solution:
     """Fits every source as a star and as a galaxy, `sweeps` times over all, and weighs the two by their evidence.
 
     Begins at the detections, whose fluxes are in counts. Raises `ValueError` when there are none, or a prior of
     other bands.
     """
-    count, bands = len(found.x), len(field.bands)
+    count, bands = len(detections.x), len(field.bands)
     if count == 0:
         raise ValueError("no source was detected, so there is nothing to fit; try a lower threshold")
     if prior.star.colour_means.shape[1] != bands - 1:
         raise ValueError(f"the prior has {prior.star.colour_means.shape[1]} colours and the field {bands - 1}")
-    corner, stars, galaxies = _begin(found, prior)
+    corner, stars, galaxies = _begin(detections, prior)
     model = np.broadcast_to(field.sky[:, None, None], field.counts.shape).astype(np.float64)
     padded = np.pad(model, ((0, 0), (SIDE, SIDE), (SIDE, SIDE)), mode="edge")
     near = np.stack([_as_star(free, field.psf) for free in stars]).reshape(count, bands, SIDE, SIDE).astype(np.float64)
     for s in range(count):
         padded[_window(corner[s])] += near[s]
-    order = np.argsort(-found.flux.sum(axis=1))
+    order = np.argsort(-detections.flux.sum(axis=1))
     groups = [order[i : i + _AT_ONCE] for i in range(0, count, _AT_ONCE)]
     kept: list[_Fits] = []
     with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
@@ -95,12 +101,12 @@ def survey(field: Field, prior: Prior | None = None, *, threshold: float = 5.0, 
     Sources that the first model leaves by more than `threshold` standard deviations join, and all are fitted again.
     Without a prior, `broad_prior`. Raises `ValueError` when nothing is detected.
     """
-    found = detect(field, threshold=threshold)
-    prior = broad_prior(found) if prior is None else prior
-    first = infer(field, found, prior, sweeps=3, progress=progress)
+    detections = detect(field, threshold=threshold)
+    prior = broad_prior(detections) if prior is None else prior
+    first = infer(field, detections, prior, sweeps=3, progress=progress)
     hidden = detect(field, first.model, threshold=threshold)
     (x, y), flux, star = first.position.T, np.exp(first.log_flux), first.star_probability > 0.5
-    kept = Detections(x, y, flux, _flux_error(first), found.significance, star)
+    kept = Detections(x, y, flux, _flux_error(first), detections.significance, star)
     both = Detections(*(np.concatenate(columns) for columns in zip(kept, hidden, strict=True)))
     return infer(field, both, prior, sweeps=3, progress=progress)
 
@@ -146,12 +152,12 @@ def _as_star(free: Float[Array, "E"], psf: Mixture) -> Float[Array, "B P"]:
     return expected_counts(parts, light(parts, psf, _points()))
 
 
-def _begin(found: Detections, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _begin(detections: Detections, prior: Prior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First pixels of the patches [S, 2], and where the fits begin as stars [S, E] and galaxies [S, D]."""
-    position = np.stack([found.x, found.y], axis=1)
+    position = np.stack([detections.x, detections.y], axis=1)
     corner = np.round(position).astype(int) - SIDE // 2
-    flux = np.maximum(found.flux, found.flux_error)
-    log_sd = np.log(np.clip(found.flux_error / flux, 0.003, 0.5))
+    flux = np.maximum(detections.flux, detections.flux_error)
+    log_sd = np.log(np.clip(detections.flux_error / flux, 0.003, 0.5))
     stars = np.concatenate([np.log(flux), log_sd, position - corner], axis=1).astype(np.float32)
     shape = np.broadcast_to(np.asarray(prior.shape_mean), (len(flux), 4))
     return corner, stars, np.concatenate([stars, shape], axis=1).astype(np.float32)
@@ -192,3 +198,38 @@ def _solution(fits: _Fits, corner: np.ndarray, model: np.ndarray, bands: int) ->
         shape=np.asarray(fits.galaxy[:, 2 * bands + 2 :]),
         model=model,
     )
+
+
+def field_figure(field: Field, solution: Solution) -> "Figure":
+    """A row per band: counts, model, and the difference in standard deviations. Stars are dots, galaxies rings."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    bands = len(field.bands)
+    figure = Figure(figsize=(10, 3.4 * bands), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.subplots(bands, 3, squeeze=False)
+    stars = solution.star_probability > 0.5
+    for b, band in enumerate(field.bands):
+        sky, counts, model = float(field.sky[b]), field.counts[b], solution.model[b]
+        noise = np.sqrt(sky)
+        for panel, image, title in ((0, counts, "image"), (1, model, "model")):
+            stretched = np.arcsinh((image - sky) / (3 * noise))
+            axes[b, panel].imshow(stretched, cmap="magma", origin="lower", vmin=-1, vmax=5)
+            axes[b, panel].set_title(f"{band}: {title}", loc="left", fontsize=10)
+        residual = axes[b, 2].imshow((counts - model) / np.sqrt(model), cmap="RdBu_r", origin="lower", vmin=-5, vmax=5)
+        axes[b, 2].set_title("residual, standard deviations", loc="left", fontsize=10)
+        figure.colorbar(residual, ax=axes[b, 2], shrink=0.8)
+        marked = axes[b, 0]
+        marked.plot(*solution.position[stars].T, ".", color="#7fd4ff", markersize=3, label="star")
+        marked.plot(*solution.position[~stars].T, "o", color="#9dff9d", markersize=9, fillstyle="none", label="galaxy")
+        marked.set(xlim=(-0.5, counts.shape[1] - 0.5), ylim=(-0.5, counts.shape[0] - 0.5))
+    axes[0, 0].legend(fontsize=7, loc="upper right")
+    return figure
+
+
+def draw_field(path: str | Path, field: Field, solution: Solution) -> None:
+    """Writes the picture as PNG, atomically."""
+    image = io.BytesIO()
+    field_figure(field, solution).savefig(image, format="png")
+    atomic_write(path, image.getvalue())

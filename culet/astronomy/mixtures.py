@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 FWHM = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian, in standard deviations
 
 # Round galaxies of half-light radius 1 as sums of Gaussians: shares of the light, then variances. Fitted by least
-# squares to the profiles cut at 6 (exponential) and 8 radii; tests/inference/celeste/test_mixtures.py compares with
+# squares to the profiles cut at 6 (exponential) and 8 radii; tests/astronomy/test_mixtures.py compares with
 # the profiles.
 EXPONENTIAL = (
     (0.00126, 0.013778, 0.075389, 0.249609, 0.434881, 0.225083),
@@ -103,7 +103,10 @@ def galaxy_shape(share: float, radius: float, axis_ratio: float, angle: float) -
     axis to the major one.
     """
     if not 0 < share < 1 or not radius > 0 or not 0 < axis_ratio <= 1:
-        raise ValueError(f"no galaxy has share {share}, radius {radius} and axis ratio {axis_ratio}")
+        raise ValueError(
+            f"share {share}, radius {radius} and axis ratio {axis_ratio} describe no galaxy: the share must be in "
+            "(0, 1), the radius above 0 and the axis ratio in (0, 1]"
+        )
     length = 0.5 * (1 / axis_ratio - axis_ratio)
     turn = 2 * math.radians(angle)
     return np.array([math.log(share / (1 - share)), math.log(radius), length * math.cos(turn), length * math.sin(turn)])

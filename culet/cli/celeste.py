@@ -47,7 +47,7 @@ def celeste(
         survey,
         write_catalogue,
     )
-    from culet.astronomy.catalogue import check_ending, columns
+    from culet.astronomy.catalogue import catalogue_columns, check_ending
 
     check_ending(out)  # before minutes of work
     read = [read_image(path) for path in images]
@@ -55,10 +55,10 @@ def celeste(
     widths = _each(fwhm, len(read), "--fwhm")
     widths = [measure_fwhm(image.pixels) if width is None else width for image, width in zip(read, widths, strict=True)]
     field = field_from_images(read, [gaussian_psf(width) for width in widths], gains)
-    told = ", ".join(f"{band} {width:.2f} px" for band, width in zip(field.bands, widths, strict=True))
-    Console(stderr=True).print(f"stars are as wide as: {told}", highlight=False)
+    described = ", ".join(f"{band} {width:.2f} px" for band, width in zip(field.bands, widths, strict=True))
+    Console(stderr=True).print(f"width of stars at half their peak: {described}", highlight=False)
     solution = survey(field, threshold=threshold)
-    write_catalogue(out, columns(solution, field, read[0].header))
+    write_catalogue(out, catalogue_columns(solution, field, read[0].header))
     stars = int((solution.star_probability > 0.5).sum())
     print(f"{out}: {stars} stars and {len(solution.star_probability) - stars} galaxies")
     if picture is not None:

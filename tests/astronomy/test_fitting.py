@@ -15,7 +15,7 @@ from culet.astronomy import (
     sky_prior,
     survey,
 )
-from culet.astronomy.catalogue import Z90, columns
+from culet.astronomy.catalogue import Z90, catalogue_columns
 from culet.astronomy.detection import Detections, band_psf, psf_width
 from culet.astronomy.fitting import Solution
 
@@ -77,7 +77,7 @@ def test_the_model_leaves_noise(scene, solution):
 
 
 def test_columns_and_picture(scene, solution, tmp_path):
-    table = columns(solution, scene.field)
+    table = catalogue_columns(solution, scene.field)
     assert all(len(values) == len(solution.position) for values in table.values())
     assert (table["flux_band0_low"] < table["flux_band0"]).all() and (
         table["flux_band0"] < table["flux_band0_high"]
