@@ -57,8 +57,8 @@ def texture(
     picture = io.BytesIO()
     spectrogram_picture(spectrograms, rate, settings.window).savefig(picture, format="png")
     atomic_write(picture_file, picture.getvalue())
-    told = ", ".join(f"{name} {value:.4f}" for name, value in made.terms.items() if getattr(settings, name))
-    print(f"{out}: {len(made.samples) / rate:.1f} s; {told}\n{picture_file}: both spectrograms")
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in made.terms.items() if getattr(settings, name))
+    print(f"{out}: {len(made.samples) / rate:.1f} s; {terms}\n{picture_file}: both spectrograms")
 
 
 def disentangle(

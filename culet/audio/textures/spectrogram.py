@@ -1,13 +1,19 @@
-"""From sound to a log-magnitude spectrogram and back: the phase is found by Griffin and Lim's iteration.
+"""From sound to a log-magnitude spectrogram and back, by Griffin and Lim; spectrograms as pictures.
 
 Axis letters: N samples, T frames, F frequencies.
 """
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.signal
 from jaxtyping import Float
 from rich.console import Console
 from rich.progress import track
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FLOOR = 1e-3
 """Magnitudes are measured in units of this share of the loudest one, so that silence is 0 and not minus infinity."""
@@ -73,3 +79,19 @@ def _magnitudes(samples: np.ndarray, window: int) -> np.ndarray:
 
 def _transform(window: int) -> scipy.signal.ShortTimeFFT:
     return scipy.signal.ShortTimeFFT(np.hanning(window + 1)[:-1], window // 4, fs=1.0)
+
+
+def spectrogram_picture(spectrograms: Mapping[str, Float[np.ndarray, "_ _"]], rate: int, window: int) -> "Figure":
+    """Log-magnitude spectrograms [T, F] by title, one above the other, with axes in seconds and kHz."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 2.2 * len(spectrograms) + 0.4), dpi=130, layout="constrained")
+    loudest = max(float(one.max()) for one in spectrograms.values())
+    rows: Any = figure.subplots(len(spectrograms), 1, squeeze=False)[:, 0]
+    for axes, (title, one) in zip(rows, spectrograms.items(), strict=True):
+        extent = (0, len(one) * (window // 4) / rate, 0, rate / 2000)
+        axes.imshow(one.T, origin="lower", aspect="auto", cmap="magma", extent=extent, vmin=0, vmax=loudest)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_ylabel("kHz")
+    rows[-1].set_xlabel("seconds")
+    return figure

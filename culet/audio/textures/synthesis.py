@@ -14,8 +14,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
-from culet.audio.textures.features import RandomFeatures
-from culet.audio.textures.loss import TextureLoss, Weights
+from culet.audio.textures.features import RandomFeatures, TextureLoss, Weights
 from culet.audio.textures.settings import TextureSettings
 from culet.audio.textures.spectrogram import frames_of, in_units, log_magnitude, sound
 from culet.core.interrupt import Interrupted, Interrupts
@@ -78,10 +77,10 @@ def synthesise_texture(
         loss = eqx.filter_jit(TextureLoss)(features, jnp.asarray((source - mean) / scale), frames, weights, first_lag)
         spread = jnp.asarray(source.std(axis=0, keepdims=True) / scale)  # where networks are blind, silence stays
         start = spread * jax.random.normal(start_key, (frames, source.shape[1]))
-        found, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress, interrupts)
-    target = found * scale + mean
+        best, iterations = _minimise(loss, np.asarray(start), settings.iterations, progress, interrupts)
+    target = best * scale + mean
     new = sound(target, unit, window, count, settings.phase_iterations, settings.seed, progress=progress)
-    terms = {name: float(value) for name, value in _terms(loss, jnp.asarray(found))._asdict().items()}
+    terms = {name: float(value) for name, value in _terms(loss, jnp.asarray(best))._asdict().items()}
     return Texture(new, in_units(new, unit, window), source, terms, iterations)
 
 
@@ -116,9 +115,9 @@ def _minimise(
                 bar.update(done, float(intermediate_result.fun), None)
 
         options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": 0.0, "gtol": 0.0}
-        found = scipy.optimize.minimize(
+        result = scipy.optimize.minimize(
             value_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", callback=tell, options=options
         )
-    if not np.isfinite(found.fun):
-        raise ArithmeticError(f"the loss of the texture became {found.fun}; use smaller weights")
-    return found.x.reshape(start.shape).astype(np.float32), done
+    if not np.isfinite(result.fun):
+        raise ArithmeticError(f"the loss of the texture became {result.fun}; use smaller weights")
+    return result.x.reshape(start.shape).astype(np.float32), done

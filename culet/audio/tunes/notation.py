@@ -176,6 +176,6 @@ class _Reader:
 
 def _times(text: str) -> Fraction:
     """The factor of a length: "3/2", "2", "/" for a half, "//" for a quarter; 1 for nothing."""
-    found = re.match(r"(\d*)(/*)(\d*)", text)
-    assert found is not None
-    return Fraction(int(found[1] or 1), int(found[3] or 2 ** len(found[2])))
+    match = re.match(r"(\d*)(/*)(\d*)", text)
+    assert match is not None
+    return Fraction(int(match[1] or 1), int(match[3] or 2 ** len(match[2])))

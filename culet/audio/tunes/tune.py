@@ -65,19 +65,19 @@ class Tune:
 
 def key_of(key: str) -> tuple[int, frozenset[int]]:
     """The tonic's pitch class, 0 for C, and the pitch classes of the scale. Raises ValueError for what is no key."""
-    found = _KEY.fullmatch(key)
-    if not found:
+    match = _KEY.fullmatch(key)
+    if not match:
         raise ValueError(f"{key!r} is no key; keys are such as D, Bb, F# and, in minor, Em")
-    tonic = (LETTERS[found[1]] + {"": 0, "#": 1, "b": -1}[found[2]]) % 12
-    return tonic, frozenset((tonic + step) % 12 for step in (MINOR if found[3] else MAJOR))
+    tonic = (LETTERS[match[1]] + {"": 0, "#": 1, "b": -1}[match[2]]) % 12
+    return tonic, frozenset((tonic + step) % 12 for step in (MINOR if match[3] else MAJOR))
 
 
 def bar_length(metre: str) -> int:
     """Sixteenths in a bar. Raises ValueError for what is no metre."""
-    found = _METRE.fullmatch(metre)
-    if not found or int(found[1]) == 0:
+    match = _METRE.fullmatch(metre)
+    if not match or int(match[1]) == 0:
         raise ValueError(f"{metre!r} is no metre; metres are such as 4/4, 3/4 and 6/8")
-    return int(found[1]) * 16 // int(found[2])
+    return int(match[1]) * 16 // int(match[2])
 
 
 def tune_text(tune: Tune) -> str:
@@ -119,11 +119,11 @@ def read_tune(text: str) -> Tune:
 
 def read_note(word: str) -> Note:
     """The note that a word is, as `note_word` writes it. Raises ValueError for another word."""
-    found = _NOTE.fullmatch(word)
-    if not found:
+    match = _NOTE.fullmatch(word)
+    if not match:
         raise ValueError(f"{word!r} is no note; notes are such as F#5:2, and rests z:4")
-    pitch = None if found[1] is None else PITCH_CLASSES.index(found[1]) + 12 * (int(found[2]) + 1)
-    return Note(pitch, int(found[3]))
+    pitch = None if match[1] is None else PITCH_CLASSES.index(match[1]) + 12 * (int(match[2]) + 1)
+    return Note(pitch, int(match[3]))
 
 
 def transposed(tune: Tune, semitones: int) -> Tune:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from culet.audio.textures import TextureSettings, spectrogram_picture, synthesis, synthesise_texture
-from culet.audio.textures.features import RandomFeatures
-from culet.audio.textures.loss import TextureLoss, Weights
+from culet.audio.textures.features import RandomFeatures, TextureLoss, Weights
 from culet.audio.textures.scores import beat_error, gram_distance, likeness
 from culet.audio.textures.sources import birds, clicks, pluck, rain
 from culet.audio.textures.spectrogram import frames_of, in_units, log_magnitude, sound
