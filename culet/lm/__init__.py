@@ -14,17 +14,15 @@ if TYPE_CHECKING:
     from culet.lm.config import DecoderConfig
     from culet.lm.decoder import Decoder
     from culet.lm.footprint import sizes
-    from culet.lm.formats.checkpoint import load_config, load_model, save_model
-    from culet.lm.formats.model_folder import load, save
+    from culet.lm.formats.checkpoint import load, load_config, load_model, save, save_model
     from culet.lm.recipe import Recipe
     from culet.lm.tokenizers.tokenizer import Tokenizer
     from culet.lm.tokenizers.training import train_tokenizer
 
 _HOME = {
-    "formats.checkpoint": ("load_config", "load_model", "save_model"),
+    "formats.checkpoint": ("load", "load_config", "load_model", "save", "save_model"),
     "config": ("DecoderConfig",),
     "decoder": ("Decoder",),
-    "formats.model_folder": ("load", "save"),
     "_generate": ("Completion", "generate", "stream", "stream_batch"),
     "_presets": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),

@@ -21,7 +21,7 @@ from culet.lm._presets import scaled
 from culet.lm._train import Recipe, answer_rows, evaluate, text_rows, train
 from culet.lm.config import DecoderConfig
 from culet.lm.decoder import Decoder
-from culet.lm.formats.model_folder import load, save
+from culet.lm.formats.checkpoint import load, save
 from culet.lm.losses import StudentAndTeacher, from_teacher
 from culet.lm.tokenizers.tokenizer import Tokenizer
 from culet.lm.tokenizers.training import train_tokenizer

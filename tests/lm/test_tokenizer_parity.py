@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from culet.lm.tokenizers import chat_template
-from culet.lm.tokenizers.files import SentencePieceFile
-from culet.lm.tokenizers.tokenizer import Tokenizer
+from culet.lm.tokenizers.tokenizer import SentencePieceFile, Tokenizer
 from culet.lm.tokenizers.training import train_tokenizer
 from culet.quickstart.corpus import documents
 

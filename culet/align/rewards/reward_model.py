@@ -31,9 +31,9 @@ from culet.align.rewards.examples import Statement, encode_answer, encode_statem
 from culet.align.scorer import Scorer
 from culet.lm import Decoder, Recipe, Tokenizer, load_model, save_model, train
 from culet.lm._train import Rows, filled
-from culet.lm.formats.json_file import ConfigError, TensorError, brief, read_object
-from culet.lm.formats.tensors import TensorFolder
-from culet.lm.formats.writing import CONFIG, staged, write_json
+from culet.lm.formats.checkpoint import CONFIG, staged
+from culet.lm.formats.json_file import ConfigError, TensorError, brief, read_object, write_json
+from culet.lm.formats.safetensors import TensorFolder
 from culet.objectives import Loss, Objective, bradley_terry
 
 Meaning = Literal["reward", "entailment"]

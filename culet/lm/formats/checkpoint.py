@@ -1,6 +1,11 @@
-"""Models to and from folders that transformers writes and reads: `config.json` and safetensors."""
+"""Models, alone or with their tokenizer, to and from folders that transformers writes and reads."""
 
-from collections.abc import Collection, Mapping
+import json
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,13 +21,62 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from culet.lm.config import DecoderConfig
 from culet.lm.decoder import Decoder
 from culet.lm.formats.config_json import config_from_transformers, config_to_transformers, default_dtype
-from culet.lm.formats.json_file import ConfigError, read_object
+from culet.lm.formats.hub import resolve
+from culet.lm.formats.json_file import ConfigError, read_object, write_json
 from culet.lm.formats.names import match_tensors, read_leaf, transformers_name, transformers_shape
-from culet.lm.formats.tensors import TensorFolder
-from culet.lm.formats.writing import CONFIG, MAX_SHARD_BYTES, staged, write_json, write_tensors
+from culet.lm.formats.safetensors import MAX_SHARD_BYTES, TensorFolder, write_tensors
+from culet.lm.tokenizers.tokenizer import Tokenizer
 
+CONFIG = "config.json"
+_PARTIAL = ".partial"
+_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _DTYPES = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
 _QUIET_BYTES = 2**29  # what loads within two seconds gets no progress bar
+
+
+def load(
+    path_or_hub_id: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: str | None = None,
+    shardings: PyTree[jax.sharding.Sharding] | None = None,
+) -> tuple[Decoder, Tokenizer]:
+    """The model and tokenizer of a folder as transformers writes it, or of a Hub id such as "google/gemma-3-270m".
+
+    A folder that exists never touches the network. For `dtype` and `shardings` see `load_model`. Raises ValueError or
+    FileNotFoundError with one message that names the file, and in it the key or tensor, that cannot be used.
+    """
+    folder = resolve(path_or_hub_id, revision)
+    tokenizer = Tokenizer.load(folder)
+    model = load_model(folder, dtype=dtype, shardings=shardings)
+    if tokenizer.vocabulary > model.config.vocabulary:
+        raise ValueError(
+            f"{folder}: the tokenizer has {tokenizer.vocabulary} tokens but the model embeds "
+            f"{model.config.vocabulary}; they do not belong together"
+        )
+    return model, tokenizer
+
+
+def save(
+    path: str | Path,
+    model: Decoder,
+    tokenizer: Tokenizer,
+    *,
+    dtype: str | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> None:
+    """Writes a folder that `load` and transformers load: weights, config.json, tokenizer, generation_config.json.
+
+    The folder changes all at once, after everything is on disk. For `dtype`, `max_shard_bytes` and errors see
+    `save_model`.
+    """
+    ids = {"bos_token_id": tokenizer.bos_id, "pad_token_id": tokenizer.pad_id}
+    with staged(Path(path)) as stage:
+        tokenizer.save(stage)
+        write_json(stage / "generation_config.json", {**ids, "eos_token_id": list(tokenizer.stop_ids)})
+        save_model(stage, model, dtype=dtype, max_shard_bytes=max_shard_bytes)
+        config = json.loads((stage / CONFIG).read_bytes())
+        write_json(stage / CONFIG, {**config, **ids, "eos_token_id": tokenizer.eos_id})
 
 
 def load_model(
@@ -94,6 +148,46 @@ def save_model(
             advance=lambda nbytes: bar.advance(bar.task_ids[0], nbytes),
         )  # fmt: skip
         write_json(stage / CONFIG, config)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A fresh folder in which to write a model's files; they move into `folder` together when the block succeeds.
+
+    Until the last byte is on disk the old content of `folder` stays as it was. Then its `config.json` goes first and
+    the new one comes last, so that a folder in between has none and no reader takes it for a model. Weights of an
+    earlier save that the new one does not replace are removed; other files are left alone. If the block raises,
+    nothing changes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = folder / _PARTIAL
+    shutil.rmtree(stage, ignore_errors=True)  # what a killed save left behind
+    stage.mkdir()
+    try:
+        yield stage
+        names = sorted((path.name for path in stage.iterdir()), key=lambda name: (name == CONFIG, name))
+        for name in names:
+            _sync(stage / name)
+        (folder / CONFIG).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if _WEIGHTS.fullmatch(path.name):
+                path.unlink()
+        _sync(folder)
+        for name in names:
+            if name == CONFIG:
+                _sync(folder)
+            (stage / name).replace(folder / name)
+        _sync(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _dtype(name: str | None) -> np.dtype | None:

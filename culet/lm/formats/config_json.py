@@ -7,14 +7,12 @@ here, by name, rather than ignored.
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import ml_dtypes
 
 from culet.lm.config import DecoderConfig
 from culet.lm.formats.json_file import ConfigError, brief
-from culet.lm.formats.rope_json import read_rope, write_rope
-from culet.lm.formats.section import Section
 
 _DTYPES = ("bfloat16", "float16", "float32")
 _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
@@ -33,47 +31,93 @@ _RECURRENT = ("recurrent_gemma", "griffin", "hawk")
 
 # What transformers' classes take for keys that a file leaves out.
 _GEMMA_2_SIZES = {
-    "vocab_size": 256_000,
-    "hidden_size": 2304,
-    "intermediate_size": 9216,
-    "num_hidden_layers": 26,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "max_position_embeddings": 8192,
-}
+    "vocab_size": 256_000, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 8192,
+}  # fmt: skip
 _SIZES = {
     "gemma": {
-        "vocab_size": 256_000,
-        "hidden_size": 3072,
-        "intermediate_size": 24576,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
-        "max_position_embeddings": 8192,
+        "vocab_size": 256_000, "hidden_size": 3072, "intermediate_size": 24576, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 16, "max_position_embeddings": 8192,
     },
     "gemma2": _GEMMA_2_SIZES,
     "gemma3_text": _GEMMA_2_SIZES | {"vocab_size": 262_208, "max_position_embeddings": 131_072},
     "vaultgemma": _GEMMA_2_SIZES,
     "recurrent_gemma": {
-        "vocab_size": 256_000,
-        "hidden_size": 2560,
-        "intermediate_size": 7680,
-        "num_hidden_layers": 26,
+        "vocab_size": 256_000, "hidden_size": 2560, "intermediate_size": 7680, "num_hidden_layers": 26,
         "num_attention_heads": 10,
         "max_position_embeddings": 8192,  # the class has no such key; RecurrentGemma was trained on 8192 tokens
     },
-}
+}  # fmt: skip
 _SIZES |= {"griffin": _SIZES["recurrent_gemma"], "hawk": _SIZES["recurrent_gemma"]}
 _MOST = {
-    "vocab_size": 2**24,
-    "hidden_size": 2**20,
-    "intermediate_size": 2**22,
-    "num_hidden_layers": 1024,
-    "num_attention_heads": 4096,
-    "num_key_value_heads": 4096,
-    "max_position_embeddings": 2**31,
-}
+    "vocab_size": 2**24, "hidden_size": 2**20, "intermediate_size": 2**22, "num_hidden_layers": 1024,
+    "num_attention_heads": 4096, "num_key_value_heads": 4096, "max_position_embeddings": 2**31,
+}  # fmt: skip
 _CAPS = {"gemma2": (50.0, 30.0), "vaultgemma": (50.0, 30.0), "gemma3_text": (None, None)}
+
+
+class Section:
+    """One JSON object. A key that is absent or null has the default given to the method that reads it."""
+
+    def __init__(self, data: Mapping[str, Any], source: str, path: str = ""):
+        self.data = data
+        self.source = source
+        self.path = path
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        """Raises `ConfigError` with file and key before the problem."""
+        raise ConfigError(f"{self.source}: {self.path}{key}: {problem}")
+
+    def inner(self, key: str, default: dict[str, Any]) -> "Section":
+        """The object under `key` as a section of its own."""
+        value = self._get(key, default)
+        if not isinstance(value, dict):
+            self.fail(key, f"must be an object, not {brief(value)}")
+        return Section(value, self.source, f"{self.path}{key}.")
+
+    def text(self, key: str, default: str | None) -> str | None:
+        """A string."""
+        value = self._get(key, default)
+        if value is not None and not isinstance(value, str):
+            self.fail(key, f"must be text, not {brief(value)}")
+        return value
+
+    def integer(self, key: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        value = self._get(key, default)
+        if type(value) is not int or not 1 <= value <= most:
+            self.fail(key, f"must be a whole number from 1 to {most}, not {brief(value)}")
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """A positive number, at most 1e12."""
+        value = self._get(key, default)
+        if type(value) not in (int, float) or not 1e-12 <= value <= 1e12:
+            self.fail(key, f"must be a number from 1e-12 to 1e12, not {brief(value)}")
+        return float(value)
+
+    def optional_number(self, key: str, default: float | None) -> float | None:
+        """A positive number, or None where the file says null."""
+        return None if self.data.get(key, default) is None else self.number(key, default or 0.0)
+
+    def flag(self, key: str, allowed: bool) -> None:
+        """Raises unless the boolean under `key` is absent or `allowed`."""
+        if self._get(key, allowed) is not allowed:
+            self.fail(key, f"is {brief(self.data[key])}; only {str(allowed).lower()} is supported")
+
+    def kinds(self, key: str, default: list[str], letters: Mapping[str, str]) -> str:
+        """A list of names, one letter for each."""
+        names = self._get(key, default)
+        if not isinstance(names, list) or not names or len(names) > 1024:
+            self.fail(key, f"must be a list of 1 to 1024 layer types, not {brief(names)}")
+        for name in names:
+            if not isinstance(name, str) or name not in letters:
+                self.fail(key, f"unknown layer type {brief(name)}; known: {', '.join(letters)}")
+        return "".join(letters[name] for name in names)
+
+    def _get(self, key: str, default: Any) -> Any:
+        value = self.data.get(key)
+        return default if value is None else value
 
 
 def config_from_transformers(data: Mapping[str, Any], source: str = "config.json") -> DecoderConfig:
@@ -140,7 +184,7 @@ def _read_gemma(section: Section, family: str, sizes: dict[str, int]) -> Decoder
         if section.data.get("sliding_window", 4096) is None:
             section.fail("sliding_window", "is null, though there are sliding_attention layers")
         window = section.integer("sliding_window", 4096, 2**31)
-    rope = read_rope(section, family, "L" in kinds)
+    rope = _read_rope(section, family, "L" in kinds)
     return _config(
         section, family, sizes, kinds,
         kv_heads=sizes["num_key_value_heads"], head_dim=head_dim, hidden=sizes["intermediate_size"], window=window,
@@ -173,7 +217,7 @@ def _read_recurrent(section: Section, family: str, sizes: dict[str, int]) -> Dec
         hidden=sizes["intermediate_size"] // 2, window=section.integer("attention_window_size", 2048, 2**31),
         attention_cap=None, logit_cap=cap, query_scale=head_dim**-0.5, qk_norm=False, post_norms=False, biases=True,
         embedding_scale=scale, lru_width=lru_width, lru_blocks=lru_blocks,
-        conv_width=section.integer("conv1d_width", 4, 64), **read_rope(section, family, True),
+        conv_width=section.integer("conv1d_width", 4, 64), **_read_rope(section, family, True),
     )  # fmt: skip
 
 
@@ -227,7 +271,7 @@ def config_to_transformers(config: DecoderConfig, dtype: str | None = None) -> d
         "bos_token_id": 2,
         "tie_word_embeddings": True,
         "attention_bias": False,
-        "rope_parameters": write_rope(config),
+        "rope_parameters": _write_rope(config),
     }
     if config.family in _RECURRENT:
         data |= _write_recurrent(config)
@@ -277,3 +321,72 @@ def _check_round_trip(config: DecoderConfig, data: dict[str, Any]) -> None:
         same = math.isclose(wanted, got, rel_tol=1e-6) if isinstance(wanted, float) and got else wanted == got
         if not same:
             raise ConfigError(f"{field.name} = {wanted}: a {config.family} config.json cannot say that, only {got}")
+
+
+def _read_rope(section: Section, family: str, has_local: bool) -> dict[str, float]:
+    """The fields `rope_local`, `rope_global`, `rope_scale` and `rope_fraction`, from any layout of the keys.
+
+    Newer files nest everything in `rope_parameters`; older ones have `rope_theta`, `rope_local_base_freq`,
+    `partial_rotary_factor` and `rope_scaling` at the top.
+    """
+    recurrent = family in _RECURRENT
+    if family == "gemma3_text":
+        fields = _read_two_ropes(section)
+    else:
+        key = "rope_scaling" if section.data.get("rope_scaling") else "rope_parameters"
+        rope = section.inner(key, {})
+        theta = _theta(rope, section, "rope_theta", 10_000.0)
+        scale = _scale(rope)
+        if scale != 1.0 and (has_local or recurrent):
+            rope.fail("rope_type", "linear scaling is supported in models whose layers all attend globally")
+        fields = {"rope_local": theta, "rope_global": theta, "rope_scale": scale, "rope_fraction": 1.0}
+        section = rope if "partial_rotary_factor" in rope.data else section
+    fraction = section.number("partial_rotary_factor", 0.5 if recurrent else 1.0)
+    if fraction > 1.0 or (fraction != 1.0 and not recurrent):
+        section.fail("partial_rotary_factor", f"is {fraction:g}; this family supports no such fraction")
+    return fields | {"rope_fraction": fraction}
+
+
+def _read_two_ropes(section: Section) -> dict[str, float]:
+    both = section.inner("rope_parameters", {})
+    for key in both.data:
+        if key not in (_LOCAL, _GLOBAL):
+            both.fail(brief(key), f"only {_LOCAL} and {_GLOBAL} may stand here in a Gemma 3 config")
+    local, wide = both.inner(_LOCAL, {}), both.inner(_GLOBAL, {})
+    if section.data.get("rope_scaling"):
+        scaling = section.inner("rope_scaling", {})
+        wide = Section(dict(wide.data) | dict(scaling.data), section.source, scaling.path)
+    if _scale(local) != 1.0:
+        local.fail("factor", "only global layers can have scaled positions")
+    for rope in (local, wide):
+        if rope.data.get("partial_rotary_factor", 1.0) != 1.0:
+            rope.fail("partial_rotary_factor", "must be 1 in this family")
+    return {
+        "rope_local": _theta(local, section, "rope_local_base_freq", 10_000.0),
+        "rope_global": _theta(wide, section, "rope_theta", 1_000_000.0),
+        "rope_scale": _scale(wide),
+    }
+
+
+def _theta(rope: Section, section: Section, key: str, default: float) -> float:
+    return rope.number("rope_theta", section.number(key, default))
+
+
+def _scale(rope: Section) -> float:
+    kind = rope.text("rope_type", rope.text("type", "default"))
+    if kind not in ("default", "linear"):
+        rope.fail("rope_type", f"is {brief(kind)}; known: default, linear")
+    return rope.number("factor", 0.0) if kind == "linear" else 1.0
+
+
+def _write_rope(config: DecoderConfig) -> dict[str, Any]:
+    """What stands under `rope_parameters` for `config`."""
+    scaling: dict[str, Any] = {"rope_type": "default"}
+    if config.rope_scale != 1.0:
+        scaling = {"rope_type": "linear", "factor": config.rope_scale}
+    if config.family == "gemma3_text":
+        local = {"rope_type": "default", "rope_theta": config.rope_local}
+        return {_LOCAL: local, _GLOBAL: scaling | {"rope_theta": config.rope_global}}
+    if config.rope_fraction != 1.0:
+        scaling["partial_rotary_factor"] = config.rope_fraction
+    return scaling | {"rope_theta": config.rope_local if "L" in config.kinds else config.rope_global}

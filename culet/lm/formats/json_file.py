@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,8 @@ def read_object(path: Path, error: type[FileError]) -> dict[str, Any]:
     if len(raw) > MOST_BYTES:
         raise error(f"{path}: larger than {MOST_BYTES} bytes, too large for a file of this kind")
     return parse_object(raw, str(path), error)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Writes one object as indented JSON."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

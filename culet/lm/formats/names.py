@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from culet.lm.formats.json_file import TensorError, brief
-from culet.lm.formats.tensors import Entry, TensorFolder
+from culet.lm.formats.safetensors import Entry, TensorFolder
 
 Shape = tuple[int, ...]
 

@@ -2,17 +2,25 @@
 
 A conversation is a list of messages `{"role": ..., "content": ...}`: at most one "system" message first, then "user"
 and "assistant" (Gemma's "model") in turn. The format is the tokenizer's chat template, else Gemma's.
+
+A template that came with a tokenizer is a program by a stranger. This file runs it as a child process: as a program
+it reads `{"template", "conversations", "bos", "generation"}` from its input and writes `{"texts"}` or `{"problem"}`.
+Jinja's sandbox keeps the template from Python's internals; limits on the process's time and memory keep it from
+looping or growing for ever, which no sandbox within a process can. So that the child starts quickly, nothing of Culet
+is imported here.
 """
 
+import contextlib
+import datetime
 import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from culet.lm.tokenizers import template_sandbox
-from culet.lm.tokenizers.tokenizer import Tokenizer
+if TYPE_CHECKING:
+    from culet.lm.tokenizers.tokenizer import Tokenizer
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -40,10 +48,13 @@ GEMMA_TEMPLATE = """\
 
 _ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 _BATCH = 256  # conversations that one child renders
+SECONDS = 5  # of computing that a child may use
+MEMORY = 2**30  # bytes
+MOST_CHARACTERS = 4 * 2**20  # per conversation
 _START_SECONDS = 25  # for the child to come up on a busy machine, beside the seconds that it may use
 
 
-def render(messages: Messages, tokenizer: Tokenizer, *, add_generation_prompt: bool = True) -> str:
+def render(messages: Messages, tokenizer: "Tokenizer", *, add_generation_prompt: bool = True) -> str:
     """The conversation as text, beginning token included, ready for the model's answer if `add_generation_prompt`.
 
     Raises `ValueError` for messages out of order or without content, and for a template that fails or runs wild.
@@ -51,7 +62,7 @@ def render(messages: Messages, tokenizer: Tokenizer, *, add_generation_prompt: b
     return _render([_checked(messages)], tokenizer, add_generation_prompt)[0]
 
 
-def encode(messages: Messages, tokenizer: Tokenizer, *, add_generation_prompt: bool = True) -> list[int]:
+def encode(messages: Messages, tokenizer: "Tokenizer", *, add_generation_prompt: bool = True) -> list[int]:
     """The ids of `render`'s text, with exactly one beginning token.
 
     Control tokens' names in what people say are encoded as plain text, so that nobody can end their own turn and
@@ -61,7 +72,7 @@ def encode(messages: Messages, tokenizer: Tokenizer, *, add_generation_prompt: b
 
 
 def encode_many(
-    conversations: Sequence[Messages], tokenizer: Tokenizer, *, add_generation_prompt: bool = True
+    conversations: Sequence[Messages], tokenizer: "Tokenizer", *, add_generation_prompt: bool = True
 ) -> list[list[int]]:
     """`encode` for many conversations; a template that is not Gemma's is run once for all of them."""
     checked = [_checked(messages) for messages in conversations]
@@ -71,7 +82,7 @@ def encode_many(
     return [tokenizer.encode(text.split(mark)) for text in texts]
 
 
-def encode_answers(conversations: Sequence[Messages], tokenizer: Tokenizer) -> list[tuple[list[int], list[bool]]]:
+def encode_answers(conversations: Sequence[Messages], tokenizer: "Tokenizer") -> list[tuple[list[int], list[bool]]]:
     """For supervised tuning: the ids of each whole conversation, and which of them the model is to learn.
 
     Learned are the assistant's words and the token that ends its turn. Each answer is encoded on its own behind its
@@ -97,7 +108,7 @@ def encode_answers(conversations: Sequence[Messages], tokenizer: Tokenizer) -> l
     ]
 
 
-def _answers(pairs: list[tuple[str, str]], tokenizer: Tokenizer, mark: str) -> tuple[list[int], list[bool]]:
+def _answers(pairs: list[tuple[str, str]], tokenizer: "Tokenizer", mark: str) -> tuple[list[int], list[bool]]:
     ids: list[int] = []
     learned: list[bool] = []
     done = ""
@@ -137,7 +148,7 @@ def _checked(messages: Messages) -> list[dict[str, str]]:
     return plain
 
 
-def _guarded(message: dict[str, str], tokenizer: Tokenizer, mark: str) -> dict[str, str]:
+def _guarded(message: dict[str, str], tokenizer: "Tokenizer", mark: str) -> dict[str, str]:
     return {**message, "content": mark.join(tokenizer.split_specials(message["content"]))}
 
 
@@ -147,10 +158,10 @@ def _unused_letter(conversations: Sequence[Messages]) -> str:
     return next(letter for code in range(0xF0000, 0xFFFFE) if (letter := chr(code)) not in used)
 
 
-def _render(conversations: list[list[dict[str, str]]], tokenizer: Tokenizer, generation: bool) -> list[str]:
+def _render(conversations: list[list[dict[str, str]]], tokenizer: "Tokenizer", generation: bool) -> list[str]:
     template = tokenizer.chat_template or GEMMA_TEMPLATE
     if template == GEMMA_TEMPLATE:  # ours, so it may run here, a hundred times faster
-        return template_sandbox.render_template(template, conversations, tokenizer.bos, generation)
+        return render_template(template, conversations, tokenizer.bos, generation)
     request = {"template": template, "bos": tokenizer.bos, "generation": generation}
     parts = range(0, len(conversations), _BATCH)
     rendered = [_in_child({**request, "conversations": conversations[start : start + _BATCH]}) for start in parts]
@@ -160,15 +171,74 @@ def _render(conversations: list[list[dict[str, str]]], tokenizer: Tokenizer, gen
 def _in_child(request: dict[str, Any]) -> list[str]:
     try:
         child = subprocess.run(
-            [sys.executable, "-P", str(Path(template_sandbox.__file__))],
+            [sys.executable, "-P", str(Path(__file__))],
             input=json.dumps(request).encode(),
             capture_output=True,
-            timeout=_START_SECONDS + template_sandbox.SECONDS,
+            timeout=_START_SECONDS + SECONDS,
             check=False,
         )
         answer: dict[str, Any] = json.loads(child.stdout)
     except (subprocess.TimeoutExpired, ValueError):
-        answer = {"problem": f"it took more than {template_sandbox.SECONDS} s or the memory it may use"}
+        answer = {"problem": f"it took more than {SECONDS} s or the memory it may use"}
     if "problem" in answer:
         raise ValueError(f"the tokenizer's chat template failed: {answer['problem']}")
     return answer["texts"]
+
+
+def render_template(template: str, conversations: list[list[dict[str, str]]], bos: str, generation: bool) -> list[str]:
+    """One text per conversation, with the names, filters and white space rules that transformers gives templates.
+
+    Raises `jinja2.TemplateError` and whatever else a bad template leads to.
+    """
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def raise_exception(message: str) -> None:
+        raise jinja2.TemplateError(message)
+
+    def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+
+    def strftime_now(form: str) -> str:
+        return datetime.datetime.now().strftime(form)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = tojson
+    environment.globals.update(raise_exception=raise_exception, strftime_now=strftime_now)
+    compiled = environment.from_string(template)
+    return [
+        compiled.render(messages=messages, bos_token=bos, add_generation_prompt=generation)
+        for messages in conversations
+    ]
+
+
+def _limit() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has none: there the caller's clock is all
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+
+
+def main() -> None:
+    """Answers one request."""
+    request = json.loads(sys.stdin.buffer.read())
+    _limit()
+    try:
+        texts = render_template(**request)
+        if sum(map(len, texts)) > MOST_CHARACTERS * len(texts):
+            raise ValueError(f"it writes more than {MOST_CHARACTERS} characters")
+        answer: dict[str, Any] = {"texts": texts}
+    except MemoryError:
+        answer = {"problem": "it needs too much memory"}
+    except RecursionError:
+        answer = {"problem": "it calls itself too deeply"}
+    except Exception as problem:
+        answer = {"problem": f"{str(problem)[:300] or type(problem).__name__}"}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -13,8 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from culet.lm.tokenizers.chat_template import GEMMA_TEMPLATE
-from culet.lm.tokenizers.files import JsonFile
-from culet.lm.tokenizers.tokenizer import TURNS, Tokenizer
+from culet.lm.tokenizers.tokenizer import TURNS, JsonFile, Tokenizer
 
 SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>", *TURNS)
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

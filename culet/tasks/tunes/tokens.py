@@ -24,8 +24,7 @@ def tune_tokenizer() -> "Tokenizer":
 
     It is saved, loaded and used like any tokenizer of a model. A text that goes on from another begins with a space.
     """
-    from culet.lm.tokenizers.files import JsonFile
-    from culet.lm.tokenizers.tokenizer import Tokenizer
+    from culet.lm.tokenizers.tokenizer import JsonFile, Tokenizer
 
     return Tokenizer(JsonFile(json.dumps(_file()).encode(), "the tokenizer of tunes"))
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,12 +14,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from culet.lm.formats.checkpoint import load_model, save_model
+from culet.lm import Tokenizer, load, save, scaled
+from culet.lm.formats.checkpoint import load_model, save_model, staged
 from culet.lm.formats.config_json import config_from_transformers
-from culet.lm.formats.json_file import ConfigError, TensorError
+from culet.lm.formats.json_file import ConfigError, TensorError, write_json
+from culet.lm.formats.safetensors import TensorFolder, write_tensors
 from tests.lm.record_names import MODELS, RECORD
+from tests.weights import random_weights
 
 RECORDED = json.loads(RECORD.read_text())
+TOKENIZER = Tokenizer.load(Path(__file__).parents[2] / "goldens" / "tokenizer")
+CONFIG = scaled("gemma-2-2b", layers=2, width=32, vocabulary=TOKENIZER.vocabulary + 5, window=8)
 
 
 def model_of(family, key):
@@ -112,6 +118,133 @@ def test_a_model_that_cannot_be_expressed_leaves_nothing(tmp_path, getkey):
     with pytest.raises(ValueError):
         save_model(tmp_path / "model", model)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_weights(CONFIG.init)
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_saved_loads_again(tmp_path, model):
+    save(tmp_path / "m", model, TOKENIZER)
+    again, tokenizer = load(tmp_path / "m")
+    assert again.config == CONFIG
+    for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert tokenizer.encode("a cat") == TOKENIZER.encode("a cat") and tokenizer.vocabulary == TOKENIZER.vocabulary
+    save(tmp_path / "n", again, tokenizer)
+    assert content(tmp_path / "n") == content(tmp_path / "m")
+
+
+def test_the_ids_in_the_configs_are_the_tokenizers(tmp_path, model):
+    swapped = Tokenizer.load(Path(__file__).parents[2] / "goldens" / "tokenizer")
+    swapped.bos_id, swapped.eos_id, swapped.pad_id, swapped.stop_ids = 7, 8, 9, (8, 10)
+    save(tmp_path, model, swapped)
+    generation, config = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("generation_config", "config")
+    )
+    assert generation == {"bos_token_id": 7, "eos_token_id": [8, 10], "pad_token_id": 9}
+    assert [config[f"{role}_token_id"] for role in ("bos", "eos", "pad")] == [7, 8, 9]
+
+
+def test_dtype_and_shards(tmp_path, model):
+    save(tmp_path / "one", model, TOKENIZER)
+    save(tmp_path / "many", model, TOKENIZER, dtype="bfloat16", max_shard_bytes=20_000)
+    assert len(list((tmp_path / "many").glob("model-*.safetensors"))) > 2
+    weights = [sum(file.stat().st_size for file in (tmp_path / name).glob("*.safetensors")) for name in ("one", "many")]
+    assert weights[1] < 0.6 * weights[0]
+    half, _ = load(tmp_path / "many", dtype="float32")
+    np.testing.assert_allclose(half.embedding, model.embedding, rtol=2**-8)
+    save(tmp_path / "many", model, TOKENIZER)  # over it: no shard is left
+    assert content(tmp_path / "many") == content(tmp_path / "one")
+
+
+def test_a_save_that_fails_changes_nothing(tmp_path, model):
+    save(tmp_path, model, TOKENIZER)
+    before = content(tmp_path)
+    odd = random_weights(dataclasses.replace(CONFIG, biases=True).init)
+    with pytest.raises(ConfigError):
+        save(tmp_path, odd, TOKENIZER)
+    with pytest.raises(ValueError, match="dtype 'int8' is not one of"):
+        save(tmp_path, model, TOKENIZER, dtype="int8")
+    assert content(tmp_path) == before
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    save(tmp_path, random_weights(scaled("gemma-2-2b", layers=1, width=16, vocabulary=8).init), TOKENIZER)
+    with pytest.raises(ValueError, match=rf"tokenizer has {TOKENIZER.vocabulary} tokens but the model embeds 8"):
+        load(tmp_path)
+
+
+def write_folder(folder, value, fail=False, **options):
+    with staged(folder) as stage:
+        write_tensors(stage, {"a": np.full(8, value, np.float32), "b": np.ones(8, np.float32)}, **options)
+        if fail:
+            raise OSError("disk full")
+        write_json(stage / "config.json", {"value": value})
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failed_save_changes_nothing(tmp_path):
+    folder = tmp_path / "model"
+    with pytest.raises(OSError):
+        write_folder(folder, 1.0, fail=True)
+    assert listing(folder) == []
+    write_folder(folder, 1.0)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(OSError):
+        write_folder(folder, 2.0, fail=True, max_shard_bytes=32)
+    assert listing(folder) == ["config.json", "model.safetensors", "notes.txt"]
+    assert TensorFolder(folder).read("a")[0] == 1.0
+
+
+def test_a_new_save_replaces_all_weights_of_the_old(tmp_path):
+    write_folder(tmp_path, 1.0, max_shard_bytes=32)
+    assert len(list(tmp_path.glob("model-*"))) == 2
+    (tmp_path / "adapter.safetensors").write_bytes(b"mine")
+    write_folder(tmp_path, 2.0)
+    assert listing(tmp_path) == ["adapter.safetensors", "config.json", "model.safetensors"]
+    assert TensorFolder(tmp_path).read("a")[0] == 2.0
+
+
+def test_a_folder_between_two_saves_has_no_config(tmp_path, monkeypatch):
+    """Killed at any rename, the folder is either whole or without config.json, which every reader asks for first."""
+    plain_replace = Path.replace
+    for after in range(4):
+        folder = tmp_path / str(after)
+        write_folder(folder, 1.0)
+        left = [after]
+
+        def replace(self, target, left=left):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return plain_replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        try:
+            write_folder(folder, 2.0, max_shard_bytes=32)
+        except KeyboardInterrupt:
+            assert not (folder / "config.json").exists()
+        else:
+            pytest.fail("four renames were expected")
+        monkeypatch.setattr(Path, "replace", plain_replace)
+        write_folder(folder, 3.0)  # and a later save cleans up
+        assert listing(folder) == ["config.json", "model.safetensors"]
+
+
+def test_leftovers_of_a_killed_save_go(tmp_path):
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "model.safetensors").write_bytes(b"half")
+    write_folder(tmp_path, 1.0)
+    assert listing(tmp_path) == ["config.json", "model.safetensors"]
 
 
 PEAK = """

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from culet.lm.formats.config_json import config_from_transformers
 from culet.lm.formats.json_file import TensorError
 from culet.lm.formats.names import match_tensors, read_leaf, transformers_name, transformers_shape
-from culet.lm.formats.tensors import TensorFolder
+from culet.lm.formats.safetensors import TensorFolder
 from tests.lm.record_names import MODELS, RECORD, build, record
 
 RECORDED = json.loads(RECORD.read_text())

@@ -1,20 +1,22 @@
-"""Reading tensors from safetensors files, one at a time, without believing what their headers say.
+"""Safetensors files, read and written one tensor at a time. What a header says is checked before it is believed.
 
 A file is 8 bytes of header length (little-endian), a JSON header `{name: {dtype, shape, data_offsets}}`, and the data.
 """
 
+import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import ml_dtypes
 import numpy as np
+from jaxtyping import Array
 
-from culet.lm.formats.json_file import MOST_BYTES, TensorError, brief, parse_object, read_object
+from culet.lm.formats.json_file import MOST_BYTES, TensorError, brief, parse_object, read_object, write_json
 
 DTYPES: dict[str, np.dtype] = {
     "BOOL": np.dtype(bool),
@@ -35,6 +37,8 @@ DTYPES: dict[str, np.dtype] = {
 }
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+MAX_SHARD_BYTES = 5 * 10**9
+_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _MOST_AXES = 16
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}\.safetensors")
 
@@ -193,3 +197,63 @@ def _read_sharded(folder: Path) -> dict[str, Entry]:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def write_tensors(
+    folder: Path,
+    tensors: Mapping[str, np.ndarray | Array],
+    *,
+    dtype: np.dtype | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    advance: Callable[[int], object] = lambda nbytes: None,
+) -> None:
+    """Writes `tensors` into `folder` as one `model.safetensors`, or as shards and an index, as transformers names them.
+
+    Tensors are brought to host memory and cast to `dtype` (None keeps each one's own) one at a time. A shard holds at
+    most `max_shard_bytes` of data, or one larger tensor. `advance` is called with the bytes of each tensor
+    once it is written.
+    Raises `ValueError` for a dtype that safetensors does not have.
+    """
+    dtypes = {name: np.dtype(dtype or tensor.dtype) for name, tensor in tensors.items()}
+    for name, kind in dtypes.items():
+        if kind not in _DTYPE_NAMES:
+            raise ValueError(
+                f"tensor {name!r}: safetensors has no dtype {kind}; use one of {', '.join(map(str, _DTYPE_NAMES))}"
+            )
+    sizes = {name: tensor.size * dtypes[name].itemsize for name, tensor in tensors.items()}
+    shards = _split(sizes, max_shard_bytes)
+    weight_map: dict[str, str] = {}
+    for number, names in enumerate(shards, 1):
+        file_name = SINGLE if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        with (folder / file_name).open("wb") as file:
+            _write_header(file, {name: (dtypes[name], tensors[name].shape, sizes[name]) for name in names})
+            for name in names:
+                weight_map[name] = file_name
+                host = np.ascontiguousarray(np.asarray(tensors[name]).astype(dtypes[name], copy=False))
+                host.reshape(-1).view(np.uint8).tofile(file)
+                advance(sizes[name])
+    if len(shards) > 1:
+        write_json(folder / INDEX, {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map})
+
+
+def _split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    room = most
+    for name, size in sizes.items():
+        if size > room and shards[-1]:
+            shards.append([])
+            room = most
+        shards[-1].append(name)
+        room -= size
+    return shards
+
+
+def _write_header(file: BinaryIO, tensors: Mapping[str, tuple[np.dtype, tuple[int, ...], int]]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers refuses files without this mark
+    end = 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": _DTYPE_NAMES[dtype], "shape": list(shape), "data_offsets": [end, end + size]}
+        end += size
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)  # the data start at a multiple of 8 bytes
+    file.write(len(raw).to_bytes(8, "little") + raw)

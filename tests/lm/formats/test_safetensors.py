@@ -5,16 +5,17 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from culet.lm.formats.json_file import MOST_BYTES, TensorError
-from culet.lm.formats.tensors import DTYPES, INDEX, TensorFolder, read_header
+from culet.lm.formats.safetensors import DTYPES, INDEX, TensorFolder, read_header, write_tensors
 
 SAMPLE = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -215,3 +216,40 @@ def test_the_worst_headers_cost_little_time_and_memory(tmp_path, header):
         assert time.perf_counter() - start < 30
     finally:
         tracemalloc.stop()
+
+
+TENSORS = {
+    "a": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "b": jnp.arange(5, dtype=jnp.bfloat16),
+    "c": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+    "d": np.zeros((0, 2), np.float32),
+}
+
+
+def test_the_library_reads_what_we_write(tmp_path):
+    seen = []
+    write_tensors(tmp_path, TENSORS, advance=seen.append)
+    theirs = load_file(tmp_path / "model.safetensors")
+    for name, tensor in TENSORS.items():
+        assert theirs[name].dtype == tensor.dtype and np.array_equal(theirs[name], np.asarray(tensor))
+    assert seen == [48, 10, 24, 0]
+    with safetensors.safe_open(tmp_path / "model.safetensors", "np") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_shards_and_cast(tmp_path):
+    write_tensors(tmp_path, TENSORS, dtype=np.dtype(ml_dtypes.bfloat16), max_shard_bytes=24)
+    names = sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    assert names == [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == 2 * (12 + 5 + 6)
+    folder = TensorFolder(tmp_path)
+    for name, tensor in TENSORS.items():
+        got = folder.read(name)
+        assert got.dtype == ml_dtypes.bfloat16
+        assert np.array_equal(got, np.asarray(tensor).astype(ml_dtypes.bfloat16))
+
+
+def test_dtypes_that_the_format_lacks(tmp_path):
+    with pytest.raises(ValueError, match="'x': safetensors has no dtype complex64"):
+        write_tensors(tmp_path, {"x": np.zeros(2, np.complex64)})
