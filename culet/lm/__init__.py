@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from culet.lm._generate import Completion, generate, stream, stream_batch
     from culet.lm._presets import preset, presets, scaled
     from culet.lm._train import train
-    from culet.lm.config import DecoderConfig
-    from culet.lm.decoder import Decoder
+    from culet.lm.decoder import Decoder, DecoderConfig
     from culet.lm.footprint import sizes
     from culet.lm.formats.checkpoint import load, load_config, load_model, save, save_model
     from culet.lm.recipe import Recipe
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "formats.checkpoint": ("load", "load_config", "load_model", "save", "save_model"),
-    "config": ("DecoderConfig",),
-    "decoder": ("Decoder",),
+    "decoder": ("Decoder", "DecoderConfig"),
     "_generate": ("Completion", "generate", "stream", "stream_batch"),
     "_presets": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),

@@ -9,7 +9,7 @@ import dataclasses
 
 import ml_dtypes
 
-from culet.lm.config import DecoderConfig
+from culet.lm.decoder import DecoderConfig
 
 
 def _root(width: int, rounded: bool) -> float:

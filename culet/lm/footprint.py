@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from culet.lm.config import DecoderConfig
+from culet.lm.decoder import DecoderConfig
 
 
 class Sizes(NamedTuple):

@@ -19,8 +19,7 @@ from culet.core import atomic_write
 from culet.lm._generate import generate
 from culet.lm._presets import scaled
 from culet.lm._train import Recipe, answer_rows, evaluate, text_rows, train
-from culet.lm.config import DecoderConfig
-from culet.lm.decoder import Decoder
+from culet.lm.decoder import Decoder, DecoderConfig
 from culet.lm.formats.checkpoint import load, save
 from culet.lm.losses import StudentAndTeacher, from_teacher
 from culet.lm.tokenizers.tokenizer import Tokenizer

@@ -18,8 +18,7 @@ from jaxtyping import Array, PyTree
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from culet.lm.config import DecoderConfig
-from culet.lm.decoder import Decoder
+from culet.lm.decoder import Decoder, DecoderConfig
 from culet.lm.formats.config_json import config_from_transformers, config_to_transformers, default_dtype
 from culet.lm.formats.hub import resolve
 from culet.lm.formats.json_file import ConfigError, read_object, write_json

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import ml_dtypes
 
-from culet.lm.config import DecoderConfig
+from culet.lm.decoder import DecoderConfig
 from culet.lm.formats.json_file import ConfigError, brief
 
 _DTYPES = ("bfloat16", "float16", "float32")

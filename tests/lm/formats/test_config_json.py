@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from culet.lm import preset, presets
-from culet.lm.config import DecoderConfig
+from culet.lm.decoder import DecoderConfig
 from culet.lm.formats.config_json import config_from_transformers, config_to_transformers, default_dtype
 from culet.lm.formats.json_file import ConfigError
 from tests.lm.record_names import RECORD
