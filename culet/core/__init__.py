@@ -1,4 +1,4 @@
-"""Training infrastructure: fit, checkpoints, meshes, data and plots. Knows nothing of any model.
+"""Training infrastructure: fit, episodes, checkpoints, meshes, data and plots. Knows nothing of any model.
 
 Names are loaded when first used, so that a module that only writes files or plots does not wait for jax.
 """
@@ -11,18 +11,21 @@ if TYPE_CHECKING:
     from culet.core._fit import NonFiniteError, fit
     from culet.core.checkpoint import CheckpointError, checkpoint_steps, restore_checkpoint, save_checkpoint
     from culet.core.data import Batches, pack
+    from culet.core.episode import Episode
     from culet.core.files import atomic_folder, atomic_write
     from culet.core.interrupt import Interrupted
     from culet.core.keys import as_key
     from culet.core.mesh import distributed, make_mesh, place, shard, shardings
     from culet.core.optimizers import adamw, optimizer_of, warmup_cosine
     from culet.core.plot import line_plot
+    from culet.core.settings import Setting, TrainingRecipe
     from culet.core.train_state import TrainState, training_step
     from culet.core.tree import named_leaves
 
 _HOME = {
     "checkpoint": ("CheckpointError", "checkpoint_steps", "restore_checkpoint", "save_checkpoint"),
     "data": ("Batches", "pack"),
+    "episode": ("Episode",),
     "_fit": ("NonFiniteError", "fit"),
     "interrupt": ("Interrupted",),
     "files": ("atomic_folder", "atomic_write"),
@@ -30,6 +33,7 @@ _HOME = {
     "mesh": ("distributed", "make_mesh", "place", "shard", "shardings"),
     "optimizers": ("adamw", "optimizer_of", "warmup_cosine"),
     "plot": ("line_plot",),
+    "settings": ("Setting", "TrainingRecipe"),
     "train_state": ("TrainState", "training_step"),
     "tree": ("named_leaves",),
 }
@@ -37,9 +41,12 @@ _HOME = {
 __all__ = [
     "Batches",
     "CheckpointError",
+    "Episode",
     "Interrupted",
     "NonFiniteError",
+    "Setting",
     "TrainState",
+    "TrainingRecipe",
     "adamw",
     "as_key",
     "atomic_folder",

@@ -1,10 +1,12 @@
-"""The one optimiser of the house: AdamW with a warm-up and a cosine."""
+"""Optimisers: AdamW with a warm-up and a cosine."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from culet.core.settings import TrainingRecipe
 
 
 def warmup_cosine(peak: float, *, steps: int, warmup: int, final: float = 0.1) -> optax.Schedule:
@@ -29,33 +31,8 @@ def adamw(
     return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=_matrices)
 
 
-@runtime_checkable
-class Schedule(Protocol):
-    """The numbers of a run that an optimiser needs: its recipe."""
-
-    @property
-    def steps(self) -> int:
-        """Training steps."""
-        ...
-
-    @property
-    def learning_rate(self) -> float | None:
-        """Its peak."""
-        ...
-
-    @property
-    def warmup(self) -> float:
-        """Fraction of the steps for the warm-up."""
-        ...
-
-    @property
-    def weight_decay(self) -> float:
-        """AdamW's."""
-        ...
-
-
-def optimizer_of(recipe: Schedule) -> tuple[optax.Schedule, optax.GradientTransformation]:
-    """The learning rate by step, whose warm-up is a share of the steps, and the AdamW that follows it.
+def optimizer_of(recipe: TrainingRecipe) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    """The learning rate by step, whose warm-up is a fraction of the steps, and the AdamW that follows it.
 
     Raises ValueError for a recipe without a learning rate.
     """

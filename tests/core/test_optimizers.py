@@ -1,4 +1,5 @@
-from typing import Any
+import dataclasses
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -41,3 +42,24 @@ def test_adamw_is_algorithm_2_of_its_paper():
         parameters = jax.tree.map(jnp.add, parameters, updates)
     for name in w:
         np.testing.assert_allclose(parameters[name], w[name], rtol=1e-5, atol=1e-6)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Toy(core.TrainingRecipe):
+    width: Annotated[int, core.Setting("Of the model.", min=1)] = 8
+
+
+def test_the_optimizer_of_a_recipe():
+    recipe = Toy(steps=100, warmup=0.1, learning_rate=0.5, weight_decay=0.0)
+    schedule, optimizer = core.optimizer_of(recipe)
+    with jax.numpy_dtype_promotion("standard"):
+        np.testing.assert_allclose(
+            [float(schedule(jnp.asarray(s))) for s in (0, 5, 10, 100)], [0, 0.25, 0.5, 0.05], rtol=1e-6
+        )
+        parameters = jnp.ones((2, 2))
+        updates, _ = optimizer.update(jnp.ones((2, 2)), optimizer.init(parameters), parameters)
+    np.testing.assert_array_equal(updates, np.zeros((2, 2)))  # the first step of a warm-up
+    with pytest.raises(ValueError, match="no learning rate"):
+        core.optimizer_of(Toy(learning_rate=None))
+    with pytest.raises(ValueError, match="a batch of 16 cannot be cut into 3 micro-batches"):
+        Toy(micro_batches=3)
