@@ -23,7 +23,7 @@ from culet.align.rewards.preference import Preference
 from culet.align.rollout import Prompts, Rollout, check_sampler, sample
 from culet.align.scorer import Scorer
 from culet.core import TrainState, fit, optimizer_of, training_step
-from culet.core.settings import Setting
+from culet.core.settings import CheckpointEvery, Setting, Steps, TrainingRecipe, Warmup, WeightDecay
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
@@ -57,10 +57,10 @@ class ReferenceUpdate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AlignRecipe(ReferenceUpdate):
+class AlignRecipe(ReferenceUpdate, TrainingRecipe):
     """The numbers of a run. Raises ValueError for numbers that do not go together."""
 
-    steps: Annotated[int, Setting("Training steps.", min=1)] = 200
+    steps: Steps = 200
     batch_size: Annotated[int, Setting("Prompts per step.", min=2)] = 16
     new_tokens: Annotated[int, Setting("Longest completion, in tokens.", min=1)] = 64
     temperature: Annotated[float, Setting("Of the completions learned from.", min=0.01)] = 1.0
@@ -70,18 +70,15 @@ class AlignRecipe(ReferenceUpdate):
         float | None,
         Setting(f"Its peak, after the warm-up; a cosine follows. Default: {RATE_BY_WIDTH} / the model's width.", min=0),
     ] = None
-    warmup: Annotated[float, Setting("Share of the steps for the warm-up.", min=0, max=0.9)] = 0.1
-    weight_decay: Annotated[float, Setting("AdamW's, on matrices.", min=0)] = 0.0
-    clip: Annotated[float, Setting("Bound on the gradient's norm.", min=0)] = 1.0
-    micro_batches: Annotated[int, Setting("Learn from a batch in this many parts, to save memory.", min=1)] = 1
-    checkpoint_every: Annotated[int, Setting("Steps between checkpoints.", min=1)] = 50
+    warmup: Warmup = 0.1
+    weight_decay: WeightDecay = 0.0
+    checkpoint_every: CheckpointEvery = 50
     evaluate_every: Annotated[int, Setting("Steps between points of the front.", min=1)] = 20
     seed: Annotated[int, Setting("Of prompt order and sampling.")] = 0
 
     def __post_init__(self):
-        super().__post_init__()
-        if self.batch_size % self.micro_batches:
-            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
+        ReferenceUpdate.__post_init__(self)
+        TrainingRecipe.__post_init__(self)
 
 
 class AlignState(eqx.Module):

@@ -51,6 +51,7 @@ class Toy(core.TrainingRecipe):
 
 def test_the_optimizer_of_a_recipe():
     recipe = Toy(steps=100, warmup=0.1, learning_rate=0.5, weight_decay=0.0)
+    schedule: Any
     schedule, optimizer = core.optimizer_of(recipe)
     with jax.numpy_dtype_promotion("standard"):
         np.testing.assert_allclose(
