@@ -9,6 +9,7 @@ import json
 import shutil
 import warnings
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,35 @@ def restore_checkpoint(folder: str | Path, like: Any) -> tuple[int, Any] | None:
         _compare(path, manifest["leaves"], [_describe(name, leaf) for name, leaf in leaves])
         return step, _load(path, like, [leaf for _, leaf in leaves])
     return None
+
+
+def claim_folder(
+    folder: str | Path,
+    settings: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    private: Sequence[str] = (),
+) -> None:
+    """Writes the settings of a run to `folder/settings.json`; a run begun with other ones is refused.
+
+    Settings are values of JSON. Those that an older file lacks had the `defaults`. The error gives both values of a
+    setting, except of `private` ones, such as digests of data.
+
+    Raises:
+        ValueError: the folder has checkpoints of a run with other settings; it says which.
+    """
+    folder = Path(folder)
+    file = folder / "settings.json"
+    if file.exists() and checkpoint_steps(folder / "checkpoints"):
+        kept = {**(defaults or {}), **json.loads(file.read_text(encoding="utf-8"))}
+        other = [
+            name if name in private else f"{name} {kept.get(name)} instead of {value}"
+            for name, value in settings.items()
+            if kept.get(name) != value
+        ]
+        if other:
+            raise ValueError(f"{folder} has a run with other settings ({', '.join(other)}); use another folder")
+    atomic_write(file, json.dumps(settings, indent=1) + "\n")
 
 
 def _sweep(folder: Path) -> None:

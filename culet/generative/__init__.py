@@ -1,4 +1,7 @@
-"""Representations in which one latent means one thing: the beta-VAE and its growing capacity (1804.03599)."""
+"""Representations in which one latent means one thing: the beta-VAE and its growing capacity (1804.03599).
+
+Names are loaded when first used.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,8 @@ if TYPE_CHECKING:
     from culet.generative.mig import mutual_information, mutual_information_gap
     from culet.generative.recipe import CapacityRecipe
     from culet.generative.sprites import SpriteBatches, draw_sprites, random_factors
+    from culet.generative.study import encode, study_images, traversal_picture, traversals
     from culet.generative.training import train_autoencoder
-    from culet.generative.traverse import traversal_picture, traversals
 
 _HOME = {
     "autoencoder": ("AutoEncoder", "DenseAutoEncoder"),
@@ -19,23 +22,14 @@ _HOME = {
     "mig": ("mutual_information", "mutual_information_gap"),
     "recipe": ("CapacityRecipe",),
     "sprites": ("SpriteBatches", "draw_sprites", "random_factors"),
+    "study": ("encode", "study_images", "traversal_picture", "traversals"),
     "training": ("train_autoencoder",),
-    "traverse": ("traversal_picture", "traversals"),
 }
 
 __all__ = [
-    "AutoEncoder",
-    "CapacityRecipe",
-    "DenseAutoEncoder",
-    "SpriteBatches",
-    "draw_sprites",
-    "mutual_information",
-    "mutual_information_gap",
-    "random_factors",
-    "read_images",
-    "train_autoencoder",
-    "traversal_picture",
-    "traversals",
-]
+    "AutoEncoder", "CapacityRecipe", "DenseAutoEncoder", "SpriteBatches", "draw_sprites", "encode",
+    "mutual_information", "mutual_information_gap", "random_factors", "read_images", "study_images",
+    "train_autoencoder", "traversal_picture", "traversals",
+]  # fmt: skip
 
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -56,12 +56,12 @@ def _picture(file: Path, size: int) -> "Image.Image":
     try:
         with Image.open(file) as opened:
             if opened.mode.startswith("I;16"):  # Pillow would cut off all above 255
-                found = Image.fromarray((np.asarray(opened) / 257).round().astype(np.uint8))
+                picture = Image.fromarray((np.asarray(opened) / 257).round().astype(np.uint8))
             elif opened.mode in ("I", "F"):
                 raise ValueError("pixels of 32 bits have no white; save it with 8 or 16")
             else:
-                found = opened.convert("L" if opened.mode in ("1", "L", "LA") else "RGB")
-        return found.resize((size, size))
+                picture = opened.convert("L" if opened.mode in ("1", "L", "LA") else "RGB")
+        return picture.resize((size, size))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise ValueError(f"{file} is not a readable image ({problem}); remove or mend it") from None
 

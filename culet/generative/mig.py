@@ -1,4 +1,4 @@
-"""Does one latent stand for one factor: the mutual information gap.
+"""The mutual information gap: whether one latent stands for one factor.
 
 Chen, Li, Grosse and Duvenaud (2018, 1802.04942, section 4).
 
@@ -14,7 +14,7 @@ BINS = 20
 def mutual_information(
     codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "_ F"], bins: int = BINS
 ) -> tuple[Float[np.ndarray, "Z F"], Float[np.ndarray, "F"]]:
-    """Nats that each latent tells of each factor, and the entropy of each factor, from counts.
+    """The mutual information of each latent and each factor, and the entropy of each factor, in nats, from counts.
 
     Latents are cut into `bins` of equal width between their least and greatest value; factors are classes.
 
@@ -27,7 +27,7 @@ def mutual_information(
     binned = np.stack([_binned(column, bins) for column in codes.T], axis=1)
     classes = np.stack([np.unique(column, return_inverse=True)[1] for column in factors.T], axis=1)
     if (classes.max(axis=0) == 0).any():
-        raise ValueError(f"factor {int(np.argmin(classes.max(axis=0)))} has one value only; nothing can be told of it")
+        raise ValueError(f"factor {int(np.argmin(classes.max(axis=0)))} has one value only: its entropy is 0; leave it out")
     information = [[_information(z, f) for f in classes.T] for z in binned.T]
     return np.array(information), np.array([_information(f, f) for f in classes.T])
 
@@ -35,7 +35,7 @@ def mutual_information(
 def mutual_information_gap(
     codes: Float[np.ndarray, "N Z"], factors: Int[np.ndarray, "_ F"], bins: int = BINS
 ) -> Float[np.ndarray, "F"]:
-    """For each factor, by how much the most telling latent tells more than the next, as a share of the entropy.
+    """For each factor, the mutual information of the best latent less that of the next, as a part of the entropy.
 
     The score usually quoted is the mean over the factors. Raises as `mutual_information`, and for fewer than two
     latents.

@@ -1,25 +1,78 @@
-"""From a user's images to trained codes, and pictures of what they mean.
+"""What latents mean: codes of images, pictures of what each latent changes, and a whole study from images to pictures.
 
-Axis letters: N images, Z latents.
+Axis letters: N images, H height, W width, C channels, Z latents, S steps.
 """
 
 import dataclasses
 import hashlib
 import io
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from culet.core import Batches, atomic_write, line_plot
-from culet.core.log import read_log
-from culet.generative.autoencoder import check_shape
+from culet.core.checkpoint import claim_folder
+from culet.distributions import Normal, kl_divergence
+from culet.generative.autoencoder import AutoEncoder, DenseAutoEncoder, check_shape
 from culet.generative.image_files import read_images
 from culet.generative.recipe import CapacityRecipe
 from culet.generative.training import train_autoencoder
-from culet.generative.traverse import encode, traversal_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@eqx.filter_jit
+def encode(
+    model: AutoEncoder | DenseAutoEncoder, images: Float[Array, "N H W C"]
+) -> tuple[Float[Array, "N Z"], Float[Array, "Z"]]:
+    """The means of the codes, and the KL of each latent in nats, a mean over the images."""
+    codes = jax.vmap(model.encode)(images)
+    return codes.mean(), kl_divergence(codes, Normal(0.0, 1.0)).mean(axis=0)
+
+
+@eqx.filter_jit
+def traversals(
+    model: AutoEncoder | DenseAutoEncoder, image: Float[Array, "H W C"], values: Float[Array, "S"]
+) -> Float[Array, "Z S H W C"]:
+    """The image's code with latent z set to each of `values` in turn, decoded to pixels in [0, 1]."""
+    mean = model.encode(image).mean()
+    codes = jax.vmap(lambda z: jax.vmap(lambda value: mean.at[z].set(value))(values))(jnp.arange(len(mean)))
+    return jax.vmap(jax.vmap(model.decode))(codes).mean()
+
+
+def traversal_picture(
+    model: AutoEncoder | DenseAutoEncoder,
+    image: Float[np.ndarray, "H W C"],
+    divergence: Float[np.ndarray, "Z"],
+    title: str,
+) -> "Figure":
+    """A row for each latent, that of the largest KL first, moved from -2 to 2 standard deviations of the prior.
+
+    The start is the `image`, at the left of each row; the `divergence` of each latent (nats) stands beside it.
+    """
+    from matplotlib.figure import Figure
+
+    values = np.linspace(-2, 2, 9, dtype=np.float32)
+    moved = np.asarray(traversals(model, jnp.asarray(image), jnp.asarray(values)))
+    figure = Figure(figsize=(8, 0.75 * len(moved) + 0.6), dpi=130, layout="constrained")
+    rows: Any = figure.subplots(len(moved), 1, squeeze=False)[:, 0]
+    for axes, z in zip(rows, np.argsort(-divergence), strict=True):
+        strip = np.concatenate([image[None], moved[z]])
+        strip = np.pad(strip, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5)
+        picture = np.concatenate(list(strip), axis=1)
+        axes.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)), vmin=0, vmax=1, aspect="auto")
+        axes.set_ylabel(f"z{z}\n{divergence[z]:.2f}", rotation=0, ha="right", va="center", fontsize=9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.suptitle(title, fontsize=11)
+    return figure
+
 
 ENCODED_AT_ONCE = 256
 
@@ -39,35 +92,24 @@ def study_images(
         raise ValueError(f"{out} is within {path}: the pictures of the run would be taken for images; write elsewhere")
     check_shape((size, size, 1))
     images = read_images(path, size)
-    _claim(out, recipe, images)
+    digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes()).hexdigest()
+    settings = dataclasses.asdict(recipe) | {"images": digest}
+    del settings["steps"]  # a run may go on to more of them
+    claim_folder(out, settings, defaults=dataclasses.asdict(CapacityRecipe()), private=("images",))
     batches = Batches({"images": images}, recipe.batch_size, recipe.seed)
-    model = train_autoencoder(batches, recipe, folder=out, progress=progress)
+    model, history = train_autoencoder(batches, recipe, folder=out, progress=progress)
     parts = [images[i : i + ENCODED_AT_ONCE] for i in range(0, len(images), ENCODED_AT_ONCE)]
-    found = [encode(model, jnp.asarray(part)) for part in parts]
-    means = np.concatenate([np.asarray(mean) for mean, _ in found])
-    shares = np.array([len(part) for part in parts]) / len(images)
-    divergence = np.sum([share * np.asarray(one) for share, (_, one) in zip(shares, found, strict=True)], axis=0)
+    codes = [encode(model, jnp.asarray(part)) for part in parts]
+    means = np.concatenate([np.asarray(mean) for mean, _ in codes])
+    weights = np.array([len(part) for part in parts]) / len(images)
+    divergence = np.sum([weight * np.asarray(one) for weight, (_, one) in zip(weights, codes, strict=True)], axis=0)
     image = io.BytesIO()
     traversal_picture(model, images[0], divergence, "Each latent from -2 to 2").savefig(image, format="png")
     atomic_write(out / "traversals.png", image.getvalue())
-    rows = [row for row in read_log(out / "log.jsonl") if "divergence_0" in row]
-    steps = [row["step"] for row in rows]
-    curves = {f"z{z}": (steps, [row[f"divergence_{z}"] for row in rows]) for z in range(recipe.latents)}
-    line_plot(out / "latents.png", curves, "step", "nats", "What each latent tells")
-    codes = io.BytesIO()
-    np.savez(codes, mean=means, divergence=divergence)
-    atomic_write(out / "codes.npz", codes.getvalue())
+    steps = [row["step"] for row in history]
+    curves = {f"z{z}": (steps, [row[f"divergence_{z}"] for row in history]) for z in range(recipe.latents)}
+    line_plot(out / "latents.png", curves, "step", "nats", "KL of each latent")
+    file = io.BytesIO()
+    np.savez(file, mean=means, divergence=divergence)
+    atomic_write(out / "codes.npz", file.getvalue())
     return divergence.astype(np.float32)
-
-
-def _claim(out: Path, recipe: CapacityRecipe, images: np.ndarray) -> None:
-    """Leaves the settings of a run in its folder; one begun with others must not go on as if it had these."""
-    digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes()).hexdigest()
-    mine = dataclasses.asdict(recipe) | {"images": digest}
-    del mine["steps"]
-    file = out / "settings.json"
-    kept = json.loads(file.read_text()) if file.exists() and (out / "checkpoints").exists() else mine
-    if names := [name for name in mine if kept.get(name) != mine[name]]:
-        told = [name if name == "images" else f"{name} {kept.get(name)} instead of {mine[name]}" for name in names]
-        raise ValueError(f"{out} has a run with other settings ({', '.join(told)}); use another folder")
-    atomic_write(file, json.dumps(mine, indent=1) + "\n")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from culet.objectives.preference import bradley_terry, dpo, ipo, slic
     from culet.objectives.teacher import distillation, top_k_distillation, top_k_targets
     from culet.objectives.tokens import Per, sequence_sum, token_loss
-    from culet.objectives.variational import bernoulli_cross_entropy, capacity_bound, gaussian_divergence
+    from culet.objectives.variational import bernoulli_cross_entropy, capacity_bound
 
 _HOME = {
     "best_of_n": (
@@ -68,14 +68,14 @@ _HOME = {
     "preference": ("bradley_terry", "dpo", "ipo", "slic"),
     "teacher": ("distillation", "top_k_distillation", "top_k_targets"),
     "tokens": ("Per", "sequence_sum", "token_loss"),
-    "variational": ("bernoulli_cross_entropy", "capacity_bound", "gaussian_divergence"),
+    "variational": ("bernoulli_cross_entropy", "capacity_bound"),
 }  # fmt: skip
 
 __all__ = [
     "Loss", "Objective", "Per", "Scalar", "adversarial_reward", "bernoulli_cross_entropy", "best_of_n_kl_bound",
     "best_of_n_log_probabilities", "better_of_two", "bond_return", "bond_reward", "bradley_terry", "capacity_bound",
     "clipped_value_loss", "completion_weights", "cross_entropy", "discriminator", "distillation", "dpo", "exact_kl",
-    "gaussian_divergence", "generalised_advantages", "group_advantages", "inverse_q_learning", "ipo", "j_bond",
+    "generalised_advantages", "group_advantages", "inverse_q_learning", "ipo", "j_bond",
     "j_bond_return", "jeffreys", "kl_estimate", "leave_one_out", "mixture", "ppo", "quantiles", "recovered_reward",
     "reinforce", "sampled_kl", "sequence_sum", "slic", "soft_values", "token_and_mean_log_probabilities",
     "token_log_probabilities", "token_loss", "top_k_distillation", "top_k_targets", "value_loss",

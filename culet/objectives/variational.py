@@ -19,11 +19,6 @@ def bernoulli_cross_entropy(logits: Float[Array, "B *P"], targets: Float[Array, 
     return jnp.sum(jax.nn.softplus(logits) - targets * logits, axis=axes)
 
 
-def gaussian_divergence(mean: Float[Array, "B Z"], log_variance: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
-    """`KL(N(mean, exp(log_variance)) || N(0, 1))` in nats, of each latent in closed form."""
-    return 0.5 * (jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance)
-
-
 def capacity_bound(
     error: Float[Array, "B"],
     divergence: Float[Array, "B Z"],
@@ -34,16 +29,17 @@ def capacity_bound(
 ) -> Loss:
     """`error + beta * KL + gamma * |KL - capacity|`, with the KL summed over latents and averaged over the batch.
 
-    With gamma 0 it is the beta-VAE (Higgins and others 2017), and with beta 1 the negative evidence lower bound; with
-    beta 0 and a growing capacity (nats) that of Burgess and others (2018, 1804.03599, equation 8). The weight is the
-    number of examples. Because the pressure acts on the batch's mean, losses of micro-batches add up to that of the
-    batch only where the KL of each is on the same side of the capacity. Metrics: `reconstruction`, `divergence`, and
-    `divergence_z` of each latent z, in nats per example.
+    `divergence` is the KL of each latent from its prior, `kl_divergence(codes, prior)`. With gamma 0 it is the beta-VAE
+    (Higgins and others 2017), and with beta 1 the negative evidence lower bound; with beta 0 and a growing capacity
+    (nats) that of Burgess and others (2018, 1804.03599, equation 8). The weight is the number of examples. Because
+    |KL - capacity| is that of the batch's mean, losses of micro-batches add up to that of the batch only where the KL
+    of each is on the same side of the capacity. Metrics: `reconstruction`, `divergence`, and `divergence_z` of each
+    latent z, in nats per example.
     """
     count = jnp.asarray(error.shape[0], error.dtype)
     by_latent = divergence.sum(axis=0)
     total = by_latent.sum()
-    pressure = beta * total + gamma * jnp.abs(total - count * capacity)
+    penalty = beta * total + gamma * jnp.abs(total - count * capacity)
     metrics = {"reconstruction": error.sum(), "divergence": total}
     metrics |= {f"divergence_{z}": by_latent[z] for z in range(divergence.shape[1])}
-    return Loss(error.sum() + pressure, count, metrics)
+    return Loss(error.sum() + penalty, count, metrics)

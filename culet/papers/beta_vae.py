@@ -36,8 +36,7 @@ def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Map
     import jax.numpy as jnp
 
     from culet.core import fit
-    from culet.generative.recipe import CapacityRecipe
-    from culet.generative.sprites import draw_sprites, random_factors
+    from culet.generative import CapacityRecipe, draw_sprites, random_factors
 
     steps = STEPS[scale]
     recipe = CapacityRecipe(steps=steps, batch_size=BATCH[scale], capacity=NATS, growth=GROWTH, **pressure)
@@ -87,8 +86,8 @@ def _programs(steps: int) -> tuple[Callable[..., Any], Callable[..., Any], Calla
 
     from culet.core import TrainState, training_step
     from culet.generative.autoencoder import DenseAutoEncoder
+    from culet.generative.study import encode, traversals
     from culet.generative.training import objective
-    from culet.generative.traverse import encode, traversals
     from culet.objectives.variational import bernoulli_cross_entropy
 
     begin = round((1 - COOLING) * steps)
@@ -106,10 +105,9 @@ def _programs(steps: int) -> tuple[Callable[..., Any], Callable[..., Any], Calla
 
     def examine(model: DenseAutoEncoder, images: Any) -> dict[str, Any]:
         means, divergence = encode(model, images)
-        _, log_variance = jax.vmap(model.encode)(images)
         # Samples, not means: the means of a latent that is off still hint at the image, however small they are.
-        codes = means + jnp.exp(0.5 * log_variance) * jax.random.normal(jax.random.key(0), means.shape)
-        error = bernoulli_cross_entropy(jax.vmap(model.decode)(means[:1000]), images[:1000]).mean()
+        codes = jax.vmap(model.encode)(images).sample(jax.random.key(0))
+        error = bernoulli_cross_entropy(jax.vmap(model.decode)(means[:1000]).logits, images[:1000]).mean()
         moved = traversals(model, images[0], jnp.linspace(-2, 2, 7))[..., 0]
         return {"codes": codes, "divergence": divergence, "reconstruction": error, "moved": moved}
 
@@ -128,10 +126,9 @@ class _Batches:
     def __getitem__(self, step: int) -> dict[str, Any]:
         import jax.numpy as jnp
 
-        from culet.generative.training import pressure_at
-
         images = jnp.stack([part[step]["images"] for part in self.parts])
-        return {"images": images} | pressure_at(self.recipe, step)
+        weights = self.recipe.weights_at(step)
+        return {"images": images} | {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
 
 
 def _onsets(variant: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from culet import core
+from culet.core.checkpoint import claim_folder
 from tests.core.test_fit import same
 
 
@@ -151,3 +152,12 @@ def test_restores_onto_another_mesh(tmp_path):
     assert found[1]["x"].sharding.is_equivalent_to(target, 2)
     np.testing.assert_array_equal(found[1]["x"], x)
     assert same(found[1]["key"], jax.random.key(3))
+
+
+def test_a_folder_keeps_the_settings_of_its_run(tmp_path):
+    claim_folder(tmp_path, {"rate": 1.0, "data": "a1"})
+    claim_folder(tmp_path, {"rate": 2.0, "data": "a1"})  # nothing was trained yet
+    core.save_checkpoint(tmp_path / "checkpoints", 1, {"x": jnp.ones(1)})
+    claim_folder(tmp_path, {"rate": 2.0, "data": "a1", "new": 0}, defaults={"new": 0})
+    with pytest.raises(ValueError, match=r"other settings \(rate 2.0 instead of 3.0, data\); use another folder"):
+        claim_folder(tmp_path, {"rate": 3.0, "data": "b2", "new": 0}, private=("data",))

@@ -1,6 +1,7 @@
 """The trainer does what the recipe says; users' images go through to pictures and codes."""
 
 import dataclasses
+import functools
 import io
 import json
 import zipfile
@@ -16,15 +17,18 @@ from PIL import Image
 from culet.generative import (
     AutoEncoder,
     CapacityRecipe,
+    DenseAutoEncoder,
     SpriteBatches,
     draw_sprites,
+    encode,
     random_factors,
+    read_images,
     study,
+    study_images,
+    train_autoencoder,
+    traversals,
 )
-from culet.generative.image_files import read_images
-from culet.generative.study import study_images
-from culet.generative.training import objective, pressure_at
-from culet.generative.traverse import encode, traversals
+from culet.generative.training import objective
 
 RECIPE = CapacityRecipe(steps=30, batch_size=8, latents=3, capacity=6.0, growth=0.5, gamma=20.0, learning_rate=1.5e-3)
 
@@ -43,9 +47,8 @@ def studied(tmp_path_factory):
 
 
 def test_capacity_grows_in_a_line():
-    found = [float(pressure_at(RECIPE, step)["capacity"]) for step in (0, 5, 15, 29)]
-    assert found == [0, 2, 6, 6]
-    assert float(pressure_at(RECIPE, 3)["gamma"]) == 20
+    assert [RECIPE.weights_at(step)["capacity"] for step in (0, 5, 15, 29)] == [0, 2, 6, 6]
+    assert RECIPE.weights_at(3)["gamma"] == 20
 
 
 def test_the_objective_is_the_bound_of_a_sampled_code(getkey):
@@ -55,23 +58,51 @@ def test_the_objective_is_the_bound_of_a_sampled_code(getkey):
     images, noise_key = SpriteBatches(4, size=16)[0]["images"], getkey()
     batch = {"images": images, "beta": jnp.float32(0.5), "gamma": jnp.float32(3), "capacity": jnp.float32(20)}
     loss = eqx.filter_jit(objective)(model, batch, noise_key)
-    mean, log_variance = (np.asarray(part, np.float64) for part in jax.jit(jax.vmap(model.encode))(images))
+    codes = jax.jit(jax.vmap(model.encode))(images)
+    mean, log_variance = np.asarray(codes.loc, np.float64), 2 * np.log(np.asarray(codes.scale, np.float64))
     code = mean + np.exp(log_variance / 2) * np.asarray(jax.random.normal(noise_key, (4, 3)))
-    drawn = 1 / (1 + np.exp(-np.asarray(jax.jit(jax.vmap(model.decode))(jnp.asarray(code, jnp.float32)), np.float64)))
+    logits = jax.jit(jax.vmap(model.decode))(jnp.asarray(code, jnp.float32)).logits
+    drawn = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
     pixels = np.asarray(images, np.float64)
     error = -np.sum(pixels * np.log(drawn) + (1 - pixels) * np.log1p(-drawn)) / 4
-    told = np.sum(np.square(mean) + np.exp(log_variance) - 1 - log_variance) / 2 / 4
-    assert 0.5 < told < 19
-    np.testing.assert_allclose(loss.total / loss.weight, error + 0.5 * told + 3 * abs(told - 20), rtol=1e-4)
+    divergence = np.sum(np.square(mean) + np.exp(log_variance) - 1 - log_variance) / 2 / 4
+    assert 0.5 < divergence < 19
+    np.testing.assert_allclose(loss.total / loss.weight, error + 0.5 * divergence + 3 * abs(divergence - 20), rtol=1e-4)
 
 
-def test_the_code_tells_more_as_capacity_grows(studied):
+def test_the_divergence_grows_with_the_capacity(studied):
     folder, _, divergence = studied
     rows = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["step"] == 30
     np.testing.assert_allclose(rows[-1]["divergence"], sum(rows[-1][f"divergence_{z}"] for z in range(3)), rtol=1e-4)
     assert np.mean([row["divergence"] for row in rows[-8:]]) > np.mean([row["divergence"] for row in rows[:8]]) + 1
     assert divergence.shape == (3,) and np.isfinite(divergence).all()
+
+
+def test_seeds_train_together_as_they_do_alone():
+    """One program for all: the same models as one by one, with a metric for each."""
+
+    class Several:
+        def __getitem__(self, step):
+            return {"images": jnp.stack([SpriteBatches(4, seed=seed)[step]["images"] for seed in (3, 5)])}
+
+    recipe = CapacityRecipe(steps=4, batch_size=4, latents=2, cooling=0.5, seed=5)
+    network = functools.partial(DenseAutoEncoder, hidden=8)
+    looks = []
+
+    def look(model):
+        looks.append(model.encoder[0].bias.shape[0])
+        return {"size": jnp.ones(2)}
+
+    both, history = train_autoencoder(
+        Several(), recipe, network=network, seeds=(3, 5), evaluate=look, evaluate_every=2, progress=False
+    )
+    assert looks == [2, 2] and history[-1]["evaluation/size"] == [1, 1] and len(history[-1]["divergence_1"]) == 2
+    alone, own = train_autoencoder(SpriteBatches(4, seed=5), recipe, network=network, progress=False)
+    assert [row["step"] for row in own] == [1, 2, 3, 4] and own[-1]["images"] == 4
+    np.testing.assert_allclose(history[-1]["loss"][1], own[-1]["loss"], rtol=1e-4)
+    np.testing.assert_allclose(both.decoder[0].weight[1], alone.decoder[0].weight, atol=1e-5)
+    assert np.abs(both.decoder[0].weight[0] - alone.decoder[0].weight).max() > 1e-3
 
 
 def test_what_is_written(studied):
@@ -123,7 +154,7 @@ def test_traversals_change_one_latent(getkey):
     mean, divergence = encode(model, images)
     assert mean.shape == (2, 3) and (np.asarray(divergence) >= 0).all()
     here = traversals(model, images[0], mean[0, 1:2])  # its own value: nothing moves along latent 1
-    wanted = 1 / (1 + np.exp(-np.asarray(model.decode(mean[0]), np.float64)))
+    wanted = 1 / (1 + np.exp(-np.asarray(model.decode(mean[0]).logits, np.float64)))
     np.testing.assert_allclose(here[1, 0], wanted, atol=1e-5)
     assert here.shape == (3, 1, 16, 16, 1) and np.abs(here[0] - here[1]).max() > 0
 
@@ -223,7 +254,9 @@ def test_files_that_are_no_images(tmp_path):
         read_images(tmp_path / "two.npz")
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"growth": 0.0}, {"gamma": -1.0}, {"capacity": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"steps": 0}, {"growth": 0.0}, {"cooling": 1.5}, {"gamma": -1.0}, {"capacity": float("nan")}]
+)
 def test_bad_recipes(bad):
     with pytest.raises(ValueError):
         dataclasses.replace(RECIPE, **bad)
