@@ -27,7 +27,7 @@ def mutual_information(
     binned = np.stack([_binned(column, bins) for column in codes.T], axis=1)
     classes = np.stack([np.unique(column, return_inverse=True)[1] for column in factors.T], axis=1)
     if (classes.max(axis=0) == 0).any():
-        raise ValueError(f"factor {int(np.argmin(classes.max(axis=0)))} has one value only: its entropy is 0; leave it out")
+        raise ValueError(f"factor {int(np.argmin(classes.max(axis=0)))} has one value only (entropy 0); leave it out")
     information = [[_information(z, f) for f in classes.T] for z in binned.T]
     return np.array(information), np.array([_information(f, f) for f in classes.T])
 
