@@ -53,7 +53,7 @@ def build_theirs(seed: int) -> Any:
 
 
 def ours(flow: Any, rows: np.ndarray, steps: int, seed: int = 0) -> Any:
-    return fit_to_data(flow, rows, steps=steps, batch_size=BATCH, learning_rate=RATE, seed=seed, progress=False)
+    return fit_to_data(flow, rows, steps=steps, batch_size=BATCH, learning_rate=RATE, seed=seed, progress=False)[0]
 
 
 def their_trainer(epochs: int) -> Callable[[Any, np.ndarray, int], Any]:

@@ -16,20 +16,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
+from culet.core.keys import as_key
 from culet.distributions.parameters import check, event_ndims_of, parameters_of
 from culet.distributions.supports import Support
 
 
-class _Compiled:
-    """A method under `jax.jit`, bound by a `Partial`: a pytree as equinox's bound methods are, and made far quicker."""
+class _Method:
+    """A method that is bound by a `Partial`: a pytree as equinox's bound methods are, and made far quicker."""
 
-    def __init__(self, method: Callable[..., Any]):
-        static = ("shape",) if "shape" in inspect.signature(method).parameters else ()
-        self.call = jax.jit(method, static_argnames=static)
+    def __init__(self, method: Callable[..., Any], call: Callable[..., Any]):
+        self.call = call
         functools.update_wrapper(self, method)  # pyright: ignore[reportArgumentType]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., Any]:
         return self.call if instance is None else jax.tree_util.Partial(self.call, instance)
+
+
+def quickly_bound(method: Callable[..., Any]) -> Any:
+    """`method`, bound by a `Partial`."""
+    return _Method(method, method)
 
 
 def compiled(method: Callable[..., Any]) -> Any:
@@ -37,7 +42,8 @@ def compiled(method: Callable[..., Any]) -> Any:
 
     For methods of distributions whose fields are all arrays.
     """
-    return _Compiled(method)
+    static = ("shape",) if "shape" in inspect.signature(method).parameters else ()
+    return _Method(method, jax.jit(method, static_argnames=static))
 
 
 class Distribution(eqx.Module):
@@ -82,9 +88,16 @@ class Distribution(eqx.Module):
         """The dtype of the parameters, in which densities are computed."""
         return jnp.result_type(*(getattr(self, name) for name in parameters_of(type(self))))
 
+    @quickly_bound
+    def sample(self, key: int | Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
+        """Independent draws [*S, *B, *E]; differentiable in the parameters where the family can be reparametrised.
+
+        A `key` that is a whole number is a seed: `sample(0)` is `sample(jax.random.key(0))`.
+        """
+        return self._draw(as_key(key), shape)
+
     @abstractmethod
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Independent draws [*S, *B, *E]; differentiable in the parameters where the family can be reparametrised."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]: ...
 
     @abstractmethod
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
@@ -94,11 +107,17 @@ class Distribution(eqx.Module):
         that broadcasts with the batch.
         """
 
+    @quickly_bound
     def sample_and_log_prob(
-        self, key: Key[Array, ""], shape: tuple[int, ...] = ()
+        self, key: int | Key[Array, ""], shape: tuple[int, ...] = ()
     ) -> tuple[Num[Array, "..."], Float[Array, "..."]]:
-        """Draws and their log-probabilities; never inverts a bijector."""
-        value = self.sample(key, shape)
+        """Draws [*S, *B, *E] and their log-probabilities [*S, *B]; never inverts a bijector. `key` as in `sample`."""
+        return type(self)._draw_and_score(self, as_key(key), shape)  # through the instance it would be wrapped
+
+    def _draw_and_score(
+        self, key: Key[Array, ""], shape: tuple[int, ...]
+    ) -> tuple[Num[Array, "..."], Float[Array, "..."]]:
+        value = self._draw(key, shape)
         return value, self.log_prob(value)
 
     def mean(self) -> Float[Array, "..."]:

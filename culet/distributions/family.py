@@ -30,8 +30,7 @@ class Family(Distribution):
         return self._support()
 
     @compiled
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Independent draws [*S, *B, *E]."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         whole = (*shape, *self.batch_shape)
         return self.at_rank(len(whole))._sample(key, whole)
 

@@ -18,7 +18,8 @@ from culet.distributions.supports import Either, Point, Support, Union
 class Mixture(Distribution):
     """A draw from one of K components, chosen with probabilities softmax(logits [*B, K]).
 
-    The components are the last batch axis of `components`: `Mixture(logits, Normal(means, scales))`.
+    The components are the last batch axis of `components`: `Mixture(logits, Normal(means, scales))`. Draws are
+    differentiable in the parameters of the components, not in the logits.
 
     Raises:
         ValueError: the last batch axis of the components is not as long as the logits.
@@ -47,8 +48,7 @@ class Mixture(Distribution):
         """What lies in the support of a component."""
         return Union(self.components.support, len(self.event_shape))
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B, *E]; differentiable in the parameters of the components, not in the logits."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         choice_key, value_key = jax.random.split(key)
         whole = shape + self.batch_shape
         missing = len(self.batch_shape) - len(self.components.batch_shape) + 1
@@ -114,8 +114,7 @@ class ZeroInflated(Distribution):
         """That of the base, and 0."""
         return Either(self.base.support, Point(0.0))
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B]."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         zero_key, value_key = jax.random.split(key)
         missing = len(self.batch_shape) - len(self.base.batch_shape)
         draws = self.base.sample(value_key, shape + self.batch_shape[:missing])

@@ -15,8 +15,8 @@ class Quantised(Between):
     """A draw of `base` rounded up to a whole number, and into `low` to `high`: the mass of x is that of (x - 1, x].
 
     At the ends, which may be infinite, that of all beyond. With a `Logistic` or a mixture of them this is the
-    likelihood of pixels of Salimans et al. (2017). The base needs a `cdf`. Where the distribution function has lost
-    its digits, the mass is the density in the middle, so that gradients stay finite.
+    likelihood of pixels of Salimans et al. (2017). Draws are floats. The base needs a `cdf`. Where the distribution
+    function has lost its digits, the mass is the density in the middle, so that gradients stay finite.
     """
 
     @property
@@ -24,8 +24,7 @@ class Quantised(Between):
         """The whole numbers from `low` to `high`."""
         return Integers(self.low, self.high)
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B], as floats."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         missing = len(self.batch_shape) - len(self.base.batch_shape)
         whole = shape + self.batch_shape
         draws = jnp.broadcast_to(self.base.sample(key, shape + self.batch_shape[:missing]), whole)

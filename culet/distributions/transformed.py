@@ -47,18 +47,16 @@ class Independent(Distribution):
         """That of the base in every component."""
         return Vectors(self.base.support, self.ndims) if self.ndims else self.base.support
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Independent draws [*S, *B, *E]."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         return self.base.sample(key, shape)
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The sum over the components [*S, *B], in nats."""
         return flat_outside(sum_last(self.base.log_prob(value), self.ndims))
 
-    def sample_and_log_prob(
-        self, key: Key[Array, ""], shape: tuple[int, ...] = ()
+    def _draw_and_score(
+        self, key: Key[Array, ""], shape: tuple[int, ...]
     ) -> tuple[Num[Array, "..."], Float[Array, "..."]]:
-        """Draws and their log-probabilities, by those of the base."""
         value, log_prob = self.base.sample_and_log_prob(key, shape)
         return value, sum_last(log_prob, self.ndims)
 
@@ -133,8 +131,7 @@ class Transformed(Distribution):
         beyond = len(self.base.event_shape) - self.bijector.event_ndims_in
         return flat_outside(sum_last(log_prob, self._taken) + sum_last(log_det, max(beyond, 0)))
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        """Independent draws [*S, *B, *E]."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
         return self.bijector.forward(self.base.sample(key, shape))
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
@@ -142,10 +139,9 @@ class Transformed(Distribution):
         x, log_det = self.bijector.inverse_and_log_det(as_float(value))
         return self._log_prob(self.base.log_prob(x), log_det)
 
-    def sample_and_log_prob(
-        self, key: Key[Array, ""], shape: tuple[int, ...] = ()
+    def _draw_and_score(
+        self, key: Key[Array, ""], shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Draws and their log-probabilities, without inversion."""
         x, log_prob = self.base.sample_and_log_prob(key, shape)
         y, log_det = self.bijector.forward_and_log_det(x)
         return y, self._log_prob(log_prob, -log_det)
@@ -185,8 +181,7 @@ class Masked(Distribution):
         """That of the base, where the mask is true."""
         return self.base.support
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B, *E] of the base."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         missing = len(self.batch_shape) - len(self.base.batch_shape)
         if self.batch_shape[missing:] != self.base.batch_shape:
             raise ValueError(f"Masked: a base of batch {self.base.batch_shape} does not fill {self.batch_shape}")

@@ -35,8 +35,8 @@ class Between(Distribution):
 class Truncated(Between):
     """A draw of `base` given that it lies from `low` to `high`, ends included; either may be infinite.
 
-    The base needs a `cdf`, and for samples an `icdf`. Far out in the upper tail a distribution function has few digits
-    left; `TruncatedNormal` keeps them there.
+    The base needs a `cdf`, and for samples, which are drawn by inversion, an `icdf`. Far out in the upper tail a
+    distribution function has few digits left; `TruncatedNormal` keeps them there.
     """
 
     @property
@@ -55,8 +55,7 @@ class Truncated(Between):
         below = jnp.ceil(self.low) - 1 if isinstance(self.base.support, Integers) else self.low
         return self.base.cdf(below), self.base.cdf(self.high)
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Num[Array, "..."]:
-        """Draws [*S, *B], by the inverse of the distribution function."""
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         whole = shape + self.batch_shape
         start, end = (jnp.broadcast_to(place, whole) for place in self._ends())
         share = jax.random.uniform(key, whole, start.dtype, minval=float(jnp.finfo(start.dtype).tiny))

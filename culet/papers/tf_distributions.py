@@ -101,7 +101,7 @@ def _pixel_cnn(seed: int, scale: Scale, independent: bool = False) -> Found:
     channels, depth, steps, rate = PIXEL_CNN[scale].values()
     init_key, key = jax.random.split(jax.random.key(seed))
     model = PixelCNN((SIDE, SIDE), CategoricalPixels(LEVELS), channels=channels, depth=depth, key=init_key)
-    model = fit_to_data(model, images, steps=steps, batch_size=64, learning_rate=rate, seed=seed, progress=False)
+    model, _ = fit_to_data(model, images, steps=steps, batch_size=64, learning_rate=rate, seed=seed, progress=False)
     drawn = _call(model, "sample", key, (SHOWN,))
     return {"bits": _bits(_call(model, "log_prob", held_out)), "shown": drawn, "budget": len(images)}
 
@@ -136,7 +136,7 @@ def _reversible(seed: int, scale: Scale) -> Found:
         for i, part in enumerate((images, held_out))
     )
     flow = coupling_flow(jax.random.key(seed), DIMENSIONS, layers=size["layers"], width=64, number_map=ShiftMap())
-    flow = fit_to_data(flow, smooth, steps=size["steps"], seed=seed, progress=False)
+    flow, _ = fit_to_data(flow, smooth, steps=size["steps"], seed=seed, progress=False)
     back = _call(flow.bijector, "forward", _call(flow.bijector, "inverse", kept))
     return {"error": np.max(np.abs(np.asarray(back) - kept)), "budget": len(images)}
 
@@ -270,5 +270,5 @@ experiment = Experiment(
     "CULET_DATA, of drawn strokes. The table of independent pixels is smoothed as is best for it on the very images "
     "that score it.",
     usage="flow = culet.distributions.masked_autoregressive_flow(key, 8)\n"
-    "flow = culet.distributions.fit_to_data(flow, data)",
+    "flow, history = culet.distributions.fit_to_data(flow, data)",
 )

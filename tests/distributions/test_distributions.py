@@ -242,6 +242,30 @@ def test_vmap_is_a_loop(name):
     np.testing.assert_allclose(drawn(name)[:, 1], alone, rtol=1e-4, atol=1e-5)
 
 
+def program(draw, key):
+    """What is computed for a key, or a seed, as text; that costs no compilation."""
+    return str(jax.make_jaxpr(lambda: draw(key(), (3,)))())
+
+
+@every
+def test_a_whole_number_is_a_seed(name):
+    distribution = made(name)
+    for draw in (distribution.sample, distribution.sample_and_log_prob):
+        assert program(draw, lambda: 5) == program(draw, lambda: jax.random.key(5)) != program(draw, lambda: 6)
+
+
+def test_draws_of_a_seed_are_those_of_its_key():
+    flow = d.coupling_flow(3, 2, layers=1, width=4)
+    by_key = d.coupling_flow(jax.random.key(3), 2, layers=1, width=4)
+    for leaf, other in zip(jax.tree.leaves(flow), jax.tree.leaves(by_key), strict=True):
+        np.testing.assert_array_equal(leaf, other)
+    images = d.PixelCNN((2, 2), d.CategoricalPixels(3), channels=2, depth=1, key=4)
+    for distribution in (d.Normal(0.0, 1.0), d.Categorical([0.0, 1.0]), flow, images):
+        np.testing.assert_array_equal(distribution.sample(7, (3,)), distribution.sample(jax.random.key(7), (3,)))
+    with pytest.raises(TypeError):
+        d.Normal(0.0, 1.0).sample(0.5)
+
+
 def test_spherical_uniform():
     uniform = d.SphericalUniform(3)
     draws = uniform.sample(jax.random.key(0), (DRAWS,))

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from culet.core.keys import as_key
 from culet.distributions.bijectors.bijector import Bijector, Chain, Invert
 from culet.distributions.bijectors.vectors import Reverse
 from culet.distributions.flows.layers import AffineMap, Coupling, MaskedAutoregressive, NumberMap, Residual
@@ -17,7 +18,7 @@ from culet.distributions.transformed import Independent, Transformed
 
 
 def masked_autoregressive_flow(
-    key: Key[Array, ""], dimensions: int, *,
+    key: int | Key[Array, ""], dimensions: int, *,
     layers: int = 4, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
 ) -> Transformed:  # fmt: skip
     """Density in one pass per layer, samples in D passes (Papamakarios and others, 2017): for fitting to data."""
@@ -25,7 +26,7 @@ def masked_autoregressive_flow(
 
 
 def inverse_autoregressive_flow(
-    key: Key[Array, ""], dimensions: int, *,
+    key: int | Key[Array, ""], dimensions: int, *,
     layers: int = 4, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
 ) -> Transformed:  # fmt: skip
     """Samples with their densities in one pass per layer, densities of others in D (Kingma and others, 2016).
@@ -37,7 +38,7 @@ def inverse_autoregressive_flow(
 
 
 def coupling_flow(
-    key: Key[Array, ""], dimensions: int, *,
+    key: int | Key[Array, ""], dimensions: int, *,
     layers: int = 8, width: int = 64, depth: int = 1, number_map: NumberMap = AffineMap(),
 ) -> Transformed:  # fmt: skip
     """One pass per layer both ways: RealNVP (Dinh and others, 2017), or with a `SplineMap` a neural spline flow.
@@ -52,7 +53,7 @@ def coupling_flow(
 
 
 def residual_flow(
-    key: Key[Array, ""], dimensions: int, *, layers: int = 4, width: int = 64, depth: int = 2
+    key: int | Key[Array, ""], dimensions: int, *, layers: int = 4, width: int = 64, depth: int = 2
 ) -> Transformed:
     """Of invertible residual networks (Behrmann and others, 2019), with exact log dets.
 
@@ -68,9 +69,10 @@ def _autoregressive(
 
 
 def _flow(
-    key: Key[Array, ""], dimensions: int, layers: int, layer: Callable[[Key[Array, ""]], Bijector]
+    key: int | Key[Array, ""], dimensions: int, layers: int, layer: Callable[[Key[Array, ""]], Bijector]
 ) -> Transformed:
     """Layers with the order of the numbers turned round between them."""
+    key = as_key(key)
     parts: list[Bijector] = []
     for i in range(layers):
         parts += [layer(jax.random.fold_in(key, i)), Reverse()]  # compiled in half the time of split and its parts

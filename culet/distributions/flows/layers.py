@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from culet.core.keys import as_key
 from culet.distributions.bijectors.bijector import Bijector
 from culet.distributions.bijectors.elementwise import Affine, Shift
 from culet.distributions.bijectors.spline import RationalQuadraticSpline
@@ -86,7 +87,7 @@ class MaskedNetwork(eqx.Module):
 
     layers: tuple[MaskedLinear, ...]
 
-    def __init__(self, dimensions: int, outputs: int, width: int, depth: int, *, key: Key[Array, ""]):
+    def __init__(self, dimensions: int, outputs: int, width: int, depth: int, *, key: int | Key[Array, ""]):
         """`depth` hidden layers of `width` units, and a last layer of P = `outputs` numbers that start near 0.
 
         Raises `ValueError` where hidden layers have fewer units than there are inputs to tell apart, D - 1.
@@ -99,7 +100,7 @@ class MaskedNetwork(eqx.Module):
         masks = [after[:, None] >= before[None] for before, after in itertools.pairwise(ranks)]
         masks.append(np.repeat(inputs, outputs)[:, None] > ranks[-1][None])
         scales = [(2 / mask.shape[1]) ** 0.5 for mask in masks[:-1]] + [0.1 * masks[-1].shape[1] ** -0.5]
-        weights = _normal(key, tuple(mask.shape for mask in masks), tuple(scales))
+        weights = _normal(as_key(key), tuple(mask.shape for mask in masks), tuple(scales))
         self.layers = tuple(
             MaskedLinear(weight, *jax.device_put((np.zeros(len(mask), weight.dtype), mask)))  # jnp.zeros would compile
             for weight, mask in zip(weights, masks, strict=True)
@@ -124,7 +125,7 @@ class MaskedAutoregressive(VectorBijector):
     network: MaskedNetwork
     number_map: NumberMap
 
-    def __init__(self, dimensions: int, number_map: NumberMap, *, width: int, depth: int, key: Key[Array, ""]):
+    def __init__(self, dimensions: int, number_map: NumberMap, *, width: int, depth: int, key: int | Key[Array, ""]):
         self.network = MaskedNetwork(dimensions, number_map.size, width, depth, key=key)
         self.number_map = number_map
 
@@ -171,13 +172,13 @@ class Coupling(VectorBijector):
     kept: int = eqx.field(static=True)
 
     def __init__(
-        self, dimensions: int, kept: int, number_map: NumberMap, *, width: int, depth: int, key: Key[Array, ""]
+        self, dimensions: int, kept: int, number_map: NumberMap, *, width: int, depth: int, key: int | Key[Array, ""]
     ):
         """Starts near the identity. Raises `ValueError` unless 0 < kept < dimensions."""
         if not 0 < kept < dimensions:
             raise ValueError(f"Of {dimensions} numbers, {kept} cannot be kept; keep at least one and map at least one.")
         moved = (dimensions - kept) * number_map.size
-        network = eqx.nn.MLP(kept, moved, width, depth, key=key)
+        network = eqx.nn.MLP(kept, moved, width, depth, key=as_key(key))
         last = network.layers[-1]
         self.network = eqx.tree_at(lambda net: net.layers[-1], network, jax.tree.map(lambda leaf: 0.1 * leaf, last))
         self.number_map = number_map
@@ -210,10 +211,10 @@ class ContractiveNetwork(eqx.Module):
     weights: tuple[Float[Array, "O I"], ...]
     biases: tuple[Float[Array, "O"], ...]
 
-    def __init__(self, dimensions: int, width: int, depth: int, *, key: Key[Array, ""]):
+    def __init__(self, dimensions: int, width: int, depth: int, *, key: int | Key[Array, ""]):
         sizes = [dimensions] + [width] * depth + [dimensions]
         shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
-        keys = jax.random.split(key, len(shapes))
+        keys = jax.random.split(as_key(key), len(shapes))
         self.weights = tuple(jax.random.normal(k, s) * s[1] ** -0.5 for k, s in zip(keys, shapes, strict=True))
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
 
@@ -239,7 +240,7 @@ class Residual(VectorBijector):
 
     network: ContractiveNetwork
 
-    def __init__(self, dimensions: int, *, width: int, depth: int, key: Key[Array, ""]):
+    def __init__(self, dimensions: int, *, width: int, depth: int, key: int | Key[Array, ""]):
         self.network = ContractiveNetwork(dimensions, width, depth, key=key)
 
     def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Key, Num
 
+from culet.core.keys import as_key
 from culet.distributions.distribution import Distribution
 from culet.distributions.supports import Integers, Support, Vectors
 
@@ -27,11 +28,13 @@ class MaskedConvolution(eqx.Module):
     reach: int = eqx.field(static=True)
     itself: bool = eqx.field(static=True)
 
-    def __init__(self, inputs: int, outputs: int, reach: int, itself: bool, *, key: Key[Array, ""], scale: float = 1.0):
+    def __init__(
+        self, inputs: int, outputs: int, reach: int, itself: bool, *, key: int | Key[Array, ""], scale: float = 1.0
+    ):
         """Draws weights of standard deviation `scale / sqrt(N I)`; the bias starts at 0."""
         self.reach, self.itself = reach, itself
         size = len(self.neighbours) * inputs
-        self.weight = jax.random.normal(key, (outputs, size)) * (scale * size**-0.5)
+        self.weight = jax.random.normal(as_key(key), (outputs, size)) * (scale * size**-0.5)
         self.bias = jnp.zeros(outputs)
 
     @property
@@ -110,12 +113,12 @@ class PixelCNN(Distribution):
 
     def __init__(
         self, shape: tuple[int, int], pixels: CategoricalPixels | LogisticPixels, *,
-        channels: int = 64, depth: int = 4, key: Key[Array, ""],
+        channels: int = 64, depth: int = 4, key: int | Key[Array, ""],
     ):  # fmt: skip
         """`shape` is the height and the width of an image. Raises `ValueError` for fewer than 2 levels."""
         if pixels.levels < 2:
             raise ValueError(f"An image needs at least 2 levels, not {pixels.levels}.")
-        first_key, last_key, *keys = jax.random.split(key, depth + 2)
+        first_key, last_key, *keys = jax.random.split(as_key(key), depth + 2)
         self.first = MaskedConvolution(2, channels, 3, False, key=first_key)
         self.blocks = tuple(MaskedConvolution(channels, channels, 1, True, key=k) for k in keys)
         self.last = MaskedConvolution(channels, pixels.size, 0, True, key=last_key, scale=0.1)
@@ -147,15 +150,14 @@ class PixelCNN(Distribution):
         safe = jnp.where(inside[..., None, None], value, jnp.zeros_like(value))
         return jnp.where(inside, jnp.vectorize(self._score, signature="(h,w)->()")(safe), -jnp.inf)
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Int[Array, "*S H W"]:
-        """Images, drawn pixel by pixel."""
-        return jnp.vectorize(self._draw, signature="()->(h,w)")(jax.random.split(key, shape))
+    def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Int[Array, "*S H W"]:
+        return jnp.vectorize(self._image, signature="()->(h,w)")(jax.random.split(key, shape))
 
     def _score(self, image: Num[Array, "H W"]) -> Float[Array, ""]:
         chosen = jax.nn.one_hot(image.astype(jnp.int32), self.pixels.levels, dtype=bool)
         return jnp.sum(jnp.where(chosen, self.log_probs(image), 0.0))
 
-    def _draw(self, key: Key[Array, ""]) -> Int[Array, "H W"]:
+    def _image(self, key: Key[Array, ""]) -> Int[Array, "H W"]:
         noise = jax.random.gumbel(key, (self.height, self.width, self.pixels.levels))
 
         def one(image: Array, place: Array) -> tuple[Array, None]:
