@@ -25,7 +25,6 @@ import numpy as np
 from benchmarks.timing import arguments, by_turns, ratio, report, seconds
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil, Preferences, Reinforce
-from culet.align.prompts import PromptSet
 from culet.lm import Decoder, save
 from culet.tasks.caption_policy import NEW_TOKENS, prompts, supervised, tokenizer, yardstick
 from culet.tasks.captions import reward
@@ -39,10 +38,9 @@ BAR = 2.0
 Evaluate = Callable[[Decoder, int], Mapping[str, float]]
 
 
-def lessons(name: str, seed: int) -> PromptSet:
-    """The prompts of a run; distillation, which has one completion of each, takes as many more."""
-    each = 1 if name == "distillation" else EACH
-    return prompts("laptop", "training", batch_size=PROMPTS * EACH // each, seed=seed)
+def batch_of(name: str) -> int:
+    """Prompts per step; distillation, which has one completion of each, takes as many more."""
+    return PROMPTS * EACH // (1 if name == "distillation" else EACH)
 
 
 def beginner(name: str, seed: int) -> Decoder:
@@ -67,16 +65,22 @@ def ours(
         "online DPO": Preferences(form="dpo", beta=BETA["online DPO"], online=True),
         "distillation": Distil(divergence="reverse_kl"),
     }
-    taught = lessons(name, seed)
     recipe = AlignRecipe(
-        steps=steps, batch_size=len(taught[0]), new_tokens=TOKENS, learning_rate=RATES[name], seed=seed,
+        steps=steps, batch_size=batch_of(name), new_tokens=TOKENS, learning_rate=RATES[name], seed=seed,
         evaluate_every=every,
     )  # fmt: skip
     teachers = (supervised("laptop", seed),) if name == "distillation" else ()
     judged = None if teachers else reward("laptop")
     policy = beginner(name, seed)
     return lambda: align(
-        policy, methods[name], taught, recipe, reward=judged, teachers=teachers, evaluate=evaluate, progress=False
+        policy,
+        methods[name],
+        prompts("laptop", "training"),
+        recipe,
+        reward=judged,
+        teachers=teachers,
+        evaluate=evaluate,
+        progress=False,
     )
 
 
@@ -85,8 +89,9 @@ def trainer(name: str, seed: int, steps: int) -> Any:
     from datasets import Dataset
     from transformers import AutoTokenizer
 
-    taught = lessons(name, seed)
-    rows = [taught.rows[number] for step in range(steps) for number in taught[step].tolist()]
+    asked = prompts("laptop", "training")
+    batches = asked.batches(batch_of(name), seed)
+    rows = [asked.rows[number] for step in range(steps) for number in batches[step]["row"].tolist()]
     common: dict[str, Any] = {
         "max_steps": steps, "learning_rate": RATES[name], "lr_scheduler_type": "cosine_with_min_lr",
         "lr_scheduler_kwargs": {"min_lr_rate": 0.1}, "warmup_steps": steps // 10, "weight_decay": 0.0,

@@ -17,7 +17,7 @@ from culet.align.rollout import Rollout, hidden, log_probabilities
 from culet.lm import Decoder
 from culet.objectives import Loss, distillation, sequence_sum
 
-RolloutSource = Literal["policy", "anchor", "teacher", "data"]
+RolloutSource = Literal["policy", "reference", "teacher", "data"]
 
 
 class Models(eqx.Module):
@@ -25,7 +25,7 @@ class Models(eqx.Module):
 
     # Any, because in the halves that are trained and not trained the others' leaves are missing.
     policy: Any  # a Decoder
-    anchor: Any = None  # the Decoder that the policy is held to
+    reference: Any = None  # the Decoder that the policy is held to
     critic: Any = None  # a Scorer
     discriminator: Any = None  # a Scorer
     teachers: Any = ()  # Decoders
@@ -47,7 +47,7 @@ class Method(abc.ABC):
     critic: bool = False  # whether a critic learns beside the policy
     discriminator: bool = False
     updates: int = 1  # gradient steps on each batch
-    anchor_rate: float = 0.0  # of the anchor, if the recipe does not say
+    reference_rate: float = 0.0  # of the reference, if the recipe does not say
 
     @abc.abstractmethod
     def sources(self, step: int) -> Mapping[RolloutSource, int]:

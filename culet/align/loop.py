@@ -1,4 +1,4 @@
-"""The loop of post-training: write, judge, learn, in one process and with one tree of parameters.
+"""The loop of post-training: sample, judge, learn, in one process and with one tree of parameters.
 
 Axis letters: B prompts, K completions of each, R = B K rows.
 """
@@ -28,32 +28,42 @@ from culet.lm import Decoder
 from culet.lm.sampling import Sampling
 
 RATE_BY_WIDTH = 0.064  # Adam's best rate falls as a model gets wider (Yang and others 2022, 2203.03466)
-WRITERS: tuple[RolloutSource, ...] = ("policy", "anchor", "teacher", "data")
+_RENAMED = {"anchor_rate": "reference_rate", "anchor_every": "reference_every"}
+SOURCES: tuple[RolloutSource, ...] = ("policy", "reference", "teacher", "data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReferenceUpdate:
-    """How the anchor follows the policy: not at all, and it is the model that the run began with, or in small steps."""
+    """How the reference model follows the policy: not at all, so that it stays what the run began with, or as said."""
 
-    anchor_rate: Annotated[
-        float | None, Setting("Share by which the anchor moves to the policy each step; none: the method's.", 0, 1)
+    reference_rate: Annotated[
+        float | None,
+        Setting(
+            "How far the reference model moves to the policy at each step, from 0 to 1. Default: the method's.", 0, 1
+        ),
     ] = None
-    anchor_every: Annotated[int, Setting("Steps between snapshots that become the anchor; 0: none.", min=0)] = 0
+    reference_every: Annotated[
+        int, Setting("Steps after which the policy becomes the reference model, again and again; 0: never.", min=0)
+    ] = 0
 
     def __post_init__(self):
-        if self.anchor_rate is not None and not 0 <= self.anchor_rate <= 1:
-            raise ValueError(f"anchor_rate is {self.anchor_rate}; it is a share, from 0 to 1")
-        if self.anchor_rate and self.anchor_every:
-            raise ValueError("an anchor is a moving average (anchor_rate) or a snapshot (anchor_every), not both")
+        if self.reference_rate is not None and not 0 <= self.reference_rate <= 1:
+            raise ValueError(
+                f"reference_rate is {self.reference_rate}; it must be from 0, where the reference model stays, to 1"
+            )
+        if self.reference_rate and self.reference_every:
+            raise ValueError(
+                "the reference model is a moving average (reference_rate) or a snapshot (reference_every), not both"
+            )
 
-    def follow(self, anchor: PyTree, policy: PyTree, step: Int[Array, ""]) -> PyTree:
-        """The anchor after `step` steps, in float32: a small step would be lost in the rounding of a shorter type."""
-        if self.anchor_every:
-            now = step % self.anchor_every == 0
-            return jax.tree.map(lambda old, new: jnp.where(now, new, old), anchor, policy)
-        if self.anchor_rate:
-            return jax.tree.map(lambda old, new: old + self.anchor_rate * (new - old), anchor, policy)
-        return anchor
+    def follow(self, reference: PyTree, policy: PyTree, step: Int[Array, ""]) -> PyTree:
+        """The reference model after `step` steps, in float32: a shorter type would lose small steps to rounding."""
+        if self.reference_every:
+            now = step % self.reference_every == 0
+            return jax.tree.map(lambda old, new: jnp.where(now, new, old), reference, policy)
+        if self.reference_rate:
+            return jax.tree.map(lambda old, new: old + self.reference_rate * (new - old), reference, policy)
+        return reference
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +83,7 @@ class AlignRecipe(ReferenceUpdate, TrainingRecipe):
     warmup: Warmup = 0.1
     weight_decay: WeightDecay = 0.0
     checkpoint_every: CheckpointEvery = 50
-    evaluate_every: Annotated[int, Setting("Steps between points of the front.", min=1)] = 20
+    evaluate_every: Annotated[int, Setting("Steps between evaluations: points of the frontier.", min=1)] = 20
     seed: Annotated[int, Setting("Of prompt order and sampling.")] = 0
 
     def __post_init__(self):
@@ -81,15 +91,20 @@ class AlignRecipe(ReferenceUpdate, TrainingRecipe):
         TrainingRecipe.__post_init__(self)
 
 
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a recipe from a file, those that once had other names under today's."""
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
+
+
 class AlignState(eqx.Module):
-    """What a run carries from step to step."""
+    """The state of a run between two steps."""
 
     train: TrainState  # its model is the trained half of `Models`
-    anchor: PyTree  # the same leaves of the anchor as are trained of the policy: with adapters, the adapters'
+    reference: PyTree  # the leaves of the reference model that are trained in the policy: with adapters, theirs
 
     @classmethod
     def create(cls, trained: Models, optimizer: Any, key: Key[Array, ""]) -> "AlignState":
-        """The state before the first step, with the policy as its own anchor."""
+        """The state before the first step, with the policy as the reference model."""
         return cls(TrainState.create(trained, optimizer, key), jax.tree.map(_copy, trained.policy))
 
     def models(self, frozen: Models) -> Models:
@@ -97,18 +112,19 @@ class AlignState(eqx.Module):
         return eqx.combine(self.train.model, self.rest(frozen))
 
     def rest(self, frozen: Models) -> Models:
-        """Everyone but what is trained: the frozen half, and the anchor as it is now."""
-        return eqx.tree_at(lambda models: models.anchor, frozen, eqx.combine(self.anchor, frozen.policy), is_leaf=_none)
+        """Everyone but what is trained: the frozen half, and the reference model as it is now."""
+        reference = eqx.combine(self.reference, frozen.policy)
+        return eqx.tree_at(lambda models: models.reference, frozen, reference, is_leaf=_none)
 
 
 def halves(models: Models, trainable: PyTree) -> tuple[Models, Models]:
-    """What is trained, of the policy only what `trainable` lets through, and what is not; the anchor is left out.
+    """What is trained, of the policy only what `trainable` lets through, and what is not, without the reference.
 
-    `models.anchor` must have the policy's structure.
+    `models.reference` must have the policy's structure.
     """
     learns = eqx.is_inexact_array
     trained, frozen = eqx.partition(models, Models(trainable, False, learns, learns, False))
-    return trained, eqx.tree_at(lambda models: models.anchor, frozen, None)
+    return trained, eqx.tree_at(lambda models: models.reference, frozen, None)
 
 
 def _none(leaf: Any) -> bool:
@@ -136,8 +152,9 @@ def align(
 ) -> Decoder:
     """Trains a policy by a method and returns it; `policy` stays as it was.
 
-    The anchor begins as the policy and follows it as the recipe says. Completions are judged by `reward`, or two of a
-    prompt by `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
+    The reference model begins as the policy and follows it as the recipe says, which also says the number of prompts
+    in a step, their order and the length of completions. Completions are judged by `reward`, or two of a prompt by
+    `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
     alone learn. `evaluate(policy, step)`, a `Frontier` say, gives numbers to log. At the first step of every run
     sampler and trainer are checked to agree (`check_sampler`).
 
@@ -145,17 +162,18 @@ def align(
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
     and for prompts that do not fit the model's context.
     """
-    if recipe.anchor_rate is None and not recipe.anchor_every:
-        recipe = dataclasses.replace(recipe, anchor_rate=method.anchor_rate)
+    if recipe.reference_rate is None and not recipe.reference_every:
+        recipe = dataclasses.replace(recipe, reference_rate=method.reference_rate)
     if recipe.learning_rate is None:
         recipe = dataclasses.replace(recipe, learning_rate=RATE_BY_WIDTH / policy.config.width)
     check_run(policy, method, prompts, recipe, reward=reward, compare=compare, teachers=len(teachers))
-    writing = _Writing(method, prompts, recipe, reward, compare)
+    collector = _Collector(method, prompts, recipe, reward, compare)
     state, frozen = _start(policy, method, recipe, teachers, trainable)
     step = _step(method, dataclasses.replace(recipe, seed=0))  # of which there is one for all seeds
+    batches = prompts.batches(recipe.batch_size, recipe.seed)
     state, _ = fit(
-        step, state, prompts, steps=recipe.steps, fixed=(frozen,), folder=folder,
-        prepare=lambda state, numbers: writing.prepare(state.models(frozen), state.train, numbers),
+        step, state, batches, steps=recipe.steps, fixed=(frozen,), folder=folder,
+        prepare=lambda state, batch: collector.collect(state.models(frozen), state.train, batch["row"]),
         checkpoint_every=recipe.checkpoint_every, name=name, progress=progress, evaluate_every=recipe.evaluate_every,
         evaluate=None if evaluate is None else lambda at: evaluate(at.models(frozen).policy, int(at.train.step)),
     )  # fmt: skip
@@ -166,7 +184,7 @@ def check_run(
     policy: Decoder, method: Method, prompts: PromptSet, recipe: AlignRecipe, *, reward: Reward | None,
     compare: Preference | None, teachers: int,
 ) -> None:  # fmt: skip
-    """Raises ValueError for what would come to light only at some step: see `align`."""
+    """Raises ValueError for what would else fail only at some step: see `align`."""
     sources = {source: count for step in range(64) for source, count in method.sources(step).items()}
     slots, config = prompts.prompts.tokens.shape[1], policy.config
     if "G" in config.kinds and slots + recipe.new_tokens > config.context:
@@ -176,14 +194,14 @@ def check_run(
             f"{config.context}; shorten the prompt or ask for fewer new tokens"
         )
     if "data" in sources:
-        prompts.data([0], sources["data"])
+        prompts.data(range(len(prompts.rows)), sources["data"], recipe.new_tokens)
     if "teacher" in sources and not teachers:
         raise ValueError("this method needs a teacher")
     if not method.judged:
         return
     if (reward is None) == (compare is None):
         raise ValueError("this method needs either a reward or a judge that compares two answers")
-    if compare is not None and any(sources[who] != 2 for who in method.judged):
+    if compare is not None and any(sources[source] != 2 for source in method.judged):
         raise ValueError("a judge that compares two answers serves methods that learn from pairs; give a reward")
 
 
@@ -192,15 +210,15 @@ def _start(
 ) -> tuple[AlignState, Models]:
     """The state before the first step, and what is not trained."""
     critic = Scorer.create(policy) if method.critic else None
-    told = Scorer.create(policy) if method.discriminator else None
-    trained, frozen = halves(Models(policy, policy, critic, told, teachers), trainable)
+    discriminator = Scorer.create(policy) if method.discriminator else None
+    trained, frozen = halves(Models(policy, policy, critic, discriminator, teachers), trainable)
     trained = jax.tree.map(jnp.copy, trained)  # `fit` consumes its state, and the caller may need the policy again
     return AlignState.create(trained, optimizer_of(recipe)[1], jax.random.key(recipe.seed)), frozen
 
 
 @functools.lru_cache(maxsize=8)
 def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
-    """`step(state, batch, frozen)` for `fit`: the method's updates on a batch, then the anchor's."""
+    """`step(state, batch, frozen)` for `fit`: the method's updates on a batch, then that of the reference model."""
     schedule, optimizer = optimizer_of(recipe)
     learn = training_step(
         method.loss, optimizer, micro_batches=recipe.micro_batches, clip=recipe.clip, schedule=schedule
@@ -212,29 +230,29 @@ def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
         for _ in range(method.updates - 1):
             train, metrics = learn(train, batch, rest)
         done = state.train.step + 1
-        anchor = recipe.follow(state.anchor, train.model.policy, done)
-        return AlignState(eqx.tree_at(lambda t: t.step, train, done), anchor), metrics | _told(batch)
+        reference = recipe.follow(state.reference, train.model.policy, done)
+        return AlignState(eqx.tree_at(lambda t: t.step, train, done), reference), metrics | _statistics(batch)
 
     return step
 
 
-def _told(batch: Experience) -> dict[str, Array]:
-    """What the batch was like: rewards and lengths by source, and the tokens that were written."""
-    found: dict[str, Array] = {"tokens": sum((r.mask.sum() for r in batch.rollouts.values()), jnp.zeros(()))}
+def _statistics(batch: Experience) -> dict[str, Array]:
+    """Mean rewards and lengths by source, and the number of tokens that were written."""
+    statistics: dict[str, Array] = {"tokens": sum((r.mask.sum() for r in batch.rollouts.values()), jnp.zeros(()))}
     for source, rewards in batch.rewards.items():
-        found[f"reward/{source}"] = rewards.mean()
+        statistics[f"reward/{source}"] = rewards.mean()
     for source, rollout in batch.rollouts.items():
-        found[f"length/{source}"] = rollout.mask.sum(axis=-1).mean()
-    return found
+        statistics[f"length/{source}"] = rollout.mask.sum(axis=-1).mean()
+    return statistics
 
 
 @functools.lru_cache(maxsize=8)
-def _appraise(method: Method) -> Callable[..., Any]:
+def _compiled_targets(method: Method) -> Callable[..., Any]:
     return eqx.filter_jit(method.compute_targets)
 
 
-class _Writing:
-    """Makes an experience of a batch of prompts: writes, has judged, appraises."""
+class _Collector:
+    """Makes an experience of a batch of prompts: rollouts, their rewards, and the method's targets."""
 
     def __init__(self, method, prompts: PromptSet, recipe: AlignRecipe, reward, compare):
         self.method, self.prompts, self.recipe, self.reward, self.compare = method, prompts, recipe, reward, compare
@@ -243,42 +261,47 @@ class _Writing:
         )
         self.stop_ids = jnp.asarray(prompts.tokenizer.stop_ids, jnp.int32)
         self.unchecked = True
-        self.compute_targets = _appraise(method)
+        self.compute_targets = _compiled_targets(method)
 
-    def prepare(self, models: Models, train: Any, numbers: np.ndarray) -> Experience:
+    def collect(self, models: Models, train: Any, numbers: np.ndarray) -> Experience:
         sources = self.method.sources(int(train.step))
         key = jax.random.fold_in(train.key, 1)
         rollouts = {}
         for source, times in sources.items():
-            key_of_writer = jax.random.fold_in(key, WRITERS.index(source))
-            rollouts[source] = self._written(models, source, numbers, times, key_of_writer)
+            source_key = jax.random.fold_in(key, SOURCES.index(source))
+            rollouts[source] = self._rollout(models, source, numbers, times, source_key)
         if self.unchecked and "policy" in rollouts:
             check_sampler(models.policy, rollouts["policy"], self.sampling)
             self.unchecked = False
-        rewards = {who: jnp.asarray(self._rewards(rollouts[who], numbers, sources[who])) for who in self.method.judged}
-        seen = Experience(
+        rewards = {
+            source: jnp.asarray(self._rewards(rollouts[source], numbers, sources[source]))
+            for source in self.method.judged
+        }
+        experience = Experience(
             {source: grouped(rollout, sources[source]) for source, rollout in rollouts.items()},
             rewards, jnp.asarray(self.prompts.teacher_ids[numbers]), {},
         )  # fmt: skip
-        return eqx.tree_at(lambda e: e.targets, seen, dict(self.compute_targets(models, seen)))
+        return eqx.tree_at(lambda e: e.targets, experience, dict(self.compute_targets(models, experience)))
 
-    def _written(
+    def _rollout(
         self, models: Models, source: RolloutSource, numbers: np.ndarray, times: int, key: Key[Array, ""]
     ) -> Rollout:
         if source == "data":
-            return self.prompts.data(numbers, times)
+            return self.prompts.data(numbers, times, self.recipe.new_tokens)
         if source == "teacher":
-            return self._taught(models.teachers, numbers, times, key)
-        model = models.policy if source == "policy" else models.anchor
+            return self._by_teachers(models.teachers, numbers, times, key)
+        model = models.policy if source == "policy" else models.reference
         return self._sample(model, self.prompts.repeated(numbers, times), key)
 
-    def _taught(self, teachers: tuple[Decoder, ...], numbers: np.ndarray, times: int, key: Key[Array, ""]) -> Rollout:
+    def _by_teachers(
+        self, teachers: tuple[Decoder, ...], numbers: np.ndarray, times: int, key: Key[Array, ""]
+    ) -> Rollout:
         """Each prompt's completions by its own teacher; all teachers write for all, so that shapes stay."""
-        prompts, lesson = self.prompts.repeated(numbers, times), np.repeat(self.prompts.teacher_ids[numbers], times)
-        if max(lesson) >= len(teachers):
-            raise ValueError(f'a prompt names teacher {max(lesson)} in "teacher"; there are {len(teachers)}')
-        written_by = [self._sample(teacher, prompts, key) for teacher in teachers]
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves)[lesson, np.arange(len(lesson))], *written_by)
+        prompts, ids = self.prompts.repeated(numbers, times), np.repeat(self.prompts.teacher_ids[numbers], times)
+        if max(ids) >= len(teachers):
+            raise ValueError(f'a prompt names teacher {max(ids)} in "teacher"; there are {len(teachers)}')
+        by_each = [self._sample(teacher, prompts, key) for teacher in teachers]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves)[ids, np.arange(len(ids))], *by_each)
 
     def _sample(self, model: Decoder | None, prompts: Prompts, key: Key[Array, ""]) -> Rollout:
         assert model is not None

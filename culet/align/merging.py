@@ -23,29 +23,28 @@ _PARALLEL = 1e-3  # radians; vectors nearer to each other, or to opposite, are a
 Vector = list[Float[Array, "..."]]  # what belongs to one layer, leaf by leaf
 
 
-def interpolate(start: PyTree, end: PyTree, share: float | Float[Array, ""]) -> PyTree:
-    """`(1 - share) * start + share * end`: a step of a moving average, or from a merged model towards the first one.
+def interpolate(start: PyTree, end: PyTree, fraction: float | Float[Array, ""]) -> PyTree:
+    """`(1 - fraction) * start + fraction * end`: a step of a moving average, or from one model towards another.
 
     Raises ValueError for models of different shapes.
     """
-    return _leafwise(_between, [start, end], jnp.asarray(share, jnp.float32))
+    return _leafwise(_between, [start, end], jnp.asarray(fraction, jnp.float32))
 
 
 def average(models: Sequence[PyTree], weights: Sequence[float] | None = None) -> PyTree:
     """The weighted mean of models, by default the plain one: a soup (Wortsman and others, 2203.05482).
 
-    Weights count relative to their sum. Raises ValueError for no model, models of different shapes, as many weights as
-    there are not models, negative weights, and weights that are all 0.
+    Weights count relative to their sum. Raises ValueError for no model, models of different shapes, another number of
+    weights than of models, negative weights, and weights that are all 0.
     """
     if not models:
         raise ValueError("there is no model to average")
     weights = [1.0] * len(models) if weights is None else list(weights)
     if len(weights) != len(models):
-        raise ValueError(f"there are {len(models)} models but {len(weights)} weights")
+        raise ValueError(f"expected one weight per model, got {len(weights)} weights for {len(models)} models")
     if not (all(weight >= 0 for weight in weights) and 0 < sum(weights) < float("inf")):
         raise ValueError(f"weights must be numbers from 0 and not all 0, not {weights}")
-    shares = jnp.array(weights, jnp.float32) / sum(weights)
-    return _leafwise(_mean, models, shares)
+    return _leafwise(_mean, models, jnp.array(weights, jnp.float32) / sum(weights))
 
 
 def slerp(base: PyTree, models: Sequence[PyTree]) -> PyTree:
@@ -103,11 +102,11 @@ def _layer(path: str) -> str:
 
 def _task(base: PyTree, model: PyTree) -> dict[str, Vector]:
     """What a model has learned since `base`, by layer."""
-    found: dict[str, Vector] = {}
+    task: dict[str, Vector] = {}
     for (path, before), (_, after) in zip(named_leaves(base), named_leaves(model), strict=True):
         if eqx.is_inexact_array(before):
-            found.setdefault(_layer(path), []).append(after - before)
-    return found
+            task.setdefault(_layer(path), []).append(after - before)
+    return task
 
 
 def _dot(first: Vector, second: Vector) -> Float[Array, ""]:
@@ -122,11 +121,13 @@ def _angle(first: Vector, second: Vector) -> Float[Array, ""]:
     return 2 * jnp.arctan2(jnp.sqrt(_dot(apart, apart)), jnp.sqrt(_dot(together, together)))
 
 
-def _on_the_arc(first: Vector, second: Vector, share: float) -> Vector:
+def _on_the_arc(first: Vector, second: Vector, fraction: float) -> Vector:
     angle = _angle(first, second)
     bent = (angle > _PARALLEL) & (angle < jnp.pi - _PARALLEL)  # false where one of them is zero
     safe = jnp.where(bent, angle, 1.0)
-    weights = [jnp.where(bent, jnp.sin(part * safe) / jnp.sin(safe), jnp.float32(part)) for part in (1 - share, share)]
+    weights = [
+        jnp.where(bent, jnp.sin(part * safe) / jnp.sin(safe), jnp.float32(part)) for part in (1 - fraction, fraction)
+    ]
     return [weights[0] * a + weights[1] * b for a, b in zip(first, second, strict=True)]
 
 
@@ -143,22 +144,24 @@ def _matching(models: Sequence[PyTree]) -> list[PyTree]:
     return whole
 
 
-def _between(share: Float[Array, ""], first: Float[Array, "..."], second: Float[Array, "..."]) -> Float[Array, "..."]:
-    return first + share * (second - first)
+def _between(
+    fraction: Float[Array, ""], first: Float[Array, "..."], second: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    return first + fraction * (second - first)
 
 
-def _mean(shares: Float[Array, "M"], *leaves: Float[Array, "..."]) -> Float[Array, "..."]:
-    return jnp.tensordot(shares, jnp.stack(leaves), 1)
+def _mean(weights: Float[Array, "M"], *leaves: Float[Array, "..."]) -> Float[Array, "..."]:
+    return jnp.tensordot(weights, jnp.stack(leaves), 1)
 
 
-def _leafwise(combine: Callable[..., Array], models: Sequence[PyTree], shares: Array) -> PyTree:
-    return _combined(combine, shares, *_matching(models))
+def _leafwise(combine: Callable[..., Array], models: Sequence[PyTree], weights: Array) -> PyTree:
+    return _combined(combine, weights, *_matching(models))
 
 
 @eqx.filter_jit
-def _combined(combine: Callable[..., Array], shares: Array, *models: PyTree) -> PyTree:
+def _combined(combine: Callable[..., Array], weights: Array, *models: PyTree) -> PyTree:
     def one(*leaves: Any) -> Any:
-        return combine(shares, *leaves) if eqx.is_inexact_array(leaves[0]) else leaves[0]
+        return combine(weights, *leaves) if eqx.is_inexact_array(leaves[0]) else leaves[0]
 
     return jax.tree.map(one, *models)
 

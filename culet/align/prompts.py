@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from culet.align.rollout import Prompts, Rollout, as_prompts
 from culet.core import Batches
@@ -38,57 +38,45 @@ class PromptRow:
 
 
 class PromptSet:
-    """Prompts of one width, with as many completions each, and their batches by step.
+    """Prompts of one width, each with the same number of completions, and the tokenizer that they are read by."""
 
-    Batches are a function of seed and step: epoch after epoch in a new order, none dropped (`culet.core.Batches`).
-    """
+    def __init__(self, rows: Sequence[PromptRow], tokenizer: "Tokenizer", *, end_id: int | None = None):
+        """Raises ValueError for no rows, an empty prompt or completion, and rows with different numbers of completions.
 
-    def __init__(
-        self, rows: Sequence[PromptRow], tokenizer: "Tokenizer", *, new_tokens: int, batch_size: int, seed: int = 0,
-        end_id: int | None = None,
-    ):  # fmt: skip
-        """Raises ValueError for no rows, an empty prompt or completion, and rows with different numbers of those.
-
-        A completion longer than `new_tokens`, with its end, is an error too. The end of a text is `end_id`, by default
-        the tokenizer's EOS; tokens are taken as they are, with their end if they have one.
+        The end of a completion that is text is `end_id`, by default the tokenizer's EOS; tokens are taken as they are,
+        with their end if they have one.
         """
         if not rows:
             raise ValueError("there are no prompts")
         counts = {len(row.completions) for row in rows}
         if len(counts) > 1:
-            raise ValueError(f"prompts have {sorted(counts)} completions; all must have as many")
+            raise ValueError(
+                f"prompts have {sorted(counts)} completions; every prompt needs the same number of completions"
+            )
         self.rows, self.tokenizer, self.completions = list(rows), tokenizer, counts.pop()
         self.prompts = as_prompts([row.tokens for row in rows])
-        self.teacher_ids = np.array([_lesson(row.columns, number) for number, row in enumerate(rows)], np.int32)
-        self.tokens, self.mask = self._encoded(new_tokens, tokenizer.eos_id if end_id is None else end_id)
-        self.batches = Batches({"row": np.arange(len(rows))}, batch_size, seed)
+        self.teacher_ids = np.array([_teacher_id(row.columns, number) for number, row in enumerate(rows)], np.int32)
+        self.tokens, self.lengths = self._encoded(tokenizer.eos_id if end_id is None else end_id)
 
-    def _encoded(self, new_tokens: int, end_id: int) -> tuple[Int[np.ndarray, "N K T"], Float[np.ndarray, "N K T"]]:
-        tokens = np.zeros((len(self.rows), self.completions, new_tokens), np.int32)
-        mask = np.zeros(tokens.shape, np.float32)
+    def _encoded(self, end_id: int) -> tuple[Int[np.ndarray, "N K T"], Int[np.ndarray, "N K"]]:
+        written: list[list[int]] = []
         for number, row in enumerate(self.rows):
             for place, given in enumerate(row.completions):
                 text = isinstance(given, str)
                 ids = [*self.tokenizer.encode(given, bos=False, special=False), end_id] if text else list(given)
                 if len(ids) < 1 + text:
                     raise ValueError(f"completion {place} of prompt {number} is empty")
-                if len(ids) > new_tokens:
-                    raise ValueError(
-                        f"completion {place} of prompt {number} has {len(ids)} tokens with its end; "
-                        f"new tokens are limited to {new_tokens}"
-                    )
-                tokens[number, place, : len(ids)], mask[number, place, : len(ids)] = ids, 1
-        return tokens, mask
+                written.append(ids)
+        lengths = np.array([len(ids) for ids in written], np.int32)
+        tokens = np.zeros((len(written), max(lengths, default=0)), np.int32)
+        for row, ids in zip(tokens, written, strict=True):
+            row[: len(ids)] = ids
+        shape = (len(self.rows), self.completions)
+        return tokens.reshape(*shape, tokens.shape[1]), lengths.reshape(shape)
 
-    def __getitem__(self, step: int) -> Int[np.ndarray, "B"]:
-        """The numbers of the prompts of a step."""
-        return self.batches[step]["row"]
-
-    def reordered(self, seed: int) -> "PromptSet":
-        """The same prompts in the order of another seed."""
-        other = copy.copy(self)
-        other.batches = Batches(self.batches.rows, self.batches.batch_size, seed)
-        return other
+    def batches(self, batch_size: int, seed: int) -> Batches:
+        """The numbers of the prompts of each step, as `batches(...)[step]["row"]`: all prompts once in each epoch."""
+        return Batches({"row": np.arange(len(self.rows))}, batch_size, seed)
 
     def first(self, count: int) -> "PromptSet":
         """The first `count` prompts alone, as wide as all of them, so that what is compiled for one set serves both.
@@ -100,8 +88,7 @@ class PromptSet:
         other = copy.copy(self)
         other.rows, other.teacher_ids = self.rows[:count], self.teacher_ids[:count]
         other.prompts = Prompts(self.prompts.tokens[:count], self.prompts.padding[:count])
-        other.tokens, other.mask = self.tokens[:count], self.mask[:count]
-        other.batches = Batches({"row": np.arange(count)}, self.batches.batch_size, self.batches.seed)
+        other.tokens, other.lengths = self.tokens[:count], self.lengths[:count]
         return other
 
     def repeated(self, numbers: Sequence[int] | np.ndarray, times: int) -> Prompts:
@@ -109,10 +96,11 @@ class PromptSet:
         each = np.repeat(np.asarray(numbers), times)
         return Prompts(self.prompts.tokens[each], self.prompts.padding[each])
 
-    def data(self, numbers: Sequence[int] | np.ndarray, times: int) -> Rollout:
-        """The data's completions of these prompts as a rollout that nobody drew, [B times, ...].
+    def data(self, numbers: Sequence[int] | np.ndarray, times: int, new_tokens: int) -> Rollout:
+        """The data's first `times` completions of these prompts as a rollout, [B times, new_tokens].
 
-        Raises ValueError if the data has fewer than `times` for a prompt.
+        Raises ValueError if the data has fewer than `times` for a prompt, or a longer one than `new_tokens`, its end
+        counted.
         """
         if self.completions < times:
             raise ValueError(
@@ -120,12 +108,22 @@ class PromptSet:
                 f"and the data has {self.completions or 'none'}"
             )
         numbers = np.asarray(numbers)
-        tokens, mask = (part[numbers, :times].reshape(-1, part.shape[-1]) for part in (self.tokens, self.mask))
-        silent, finished = np.zeros(mask.shape, np.float32), np.ones(len(mask), bool)
-        return Rollout(self.repeated(numbers, times), *jax.device_put((tokens, mask, finished, silent, silent)))
+        lengths = self.lengths[numbers, :times]
+        if np.any(lengths > new_tokens):
+            row, place = np.argwhere(lengths > new_tokens)[0]
+            raise ValueError(
+                f"completion {place} of prompt {numbers[row]} has {lengths[row, place]} tokens with its end; "
+                f"new tokens are limited to {new_tokens}"
+            )
+        written = self.tokens[numbers, :times, :new_tokens].reshape(lengths.size, -1)
+        tokens = np.zeros((lengths.size, new_tokens), np.int32)
+        tokens[:, : written.shape[1]] = written
+        mask = (np.arange(new_tokens) < lengths.reshape(-1, 1)).astype(np.float32)
+        not_drawn, finished = np.zeros(mask.shape, np.float32), np.ones(len(mask), bool)
+        return Rollout(self.repeated(numbers, times), *jax.device_put((tokens, mask, finished, not_drawn, not_drawn)))
 
 
-def _lesson(columns: Mapping[str, Any], number: int) -> int:
+def _teacher_id(columns: Mapping[str, Any], number: int) -> int:
     teacher = columns.get("teacher", 0)
     if type(teacher) is not int or teacher < 0:
         raise ValueError(f'prompt {number}: the column "teacher" is {teacher!r}; it is a number from 0')
@@ -154,7 +152,7 @@ def read_rows(
     if not texts:
         raise ValueError(f"{path}: no prompts in this file")
     if len(counts := {len(completions) for completions, _ in rows}) > 1:
-        raise ValueError(f"{path}: rows have {sorted(counts)} completions; all must have as many")
+        raise ValueError(f"{path}: rows have {sorted(counts)} completions; every prompt needs the same number")
     return [
         PromptRow(text=text, tokens=ids, columns=columns, completions=completions)
         for text, ids, (completions, columns) in zip(texts, _encoded(texts, tokenizer, chat), rows, strict=True)

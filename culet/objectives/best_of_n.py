@@ -18,7 +18,7 @@ from culet.objectives.likelihood import weighted_sum
 from culet.objectives.loss import Loss, Scalar
 
 WORSE_THAN_BOTH = -math.log(16)
-"""J-BOND's reward for a sample worse than both of the anchor's: then its mean at the median is log(1/2)."""
+"""J-BOND's reward for a sample worse than both of the reference's: then its mean at the median is log(1/2)."""
 
 
 def quantiles(
@@ -91,51 +91,51 @@ def bond_return(
     return jax.lax.stop_gradient((n - 1) * rewards - (policy - reference))
 
 
-def better_of_two(anchor_rewards: Float[Array, "*B 2"]) -> Int[Array, "*B"]:
-    """Which of two samples of the anchor is the better one; the first where they are equal, the two being alike."""
-    return jnp.argmax(anchor_rewards, axis=-1)
+def better_of_two(reference_rewards: Float[Array, "*B 2"]) -> Int[Array, "*B"]:
+    """Which of two samples of the reference is the better one; the first where they are equal, the two being alike."""
+    return jnp.argmax(reference_rewards, axis=-1)
 
 
 def j_bond_return(
     reward: Float[Array, "*B"],
-    anchor_rewards: Float[Array, "*B 2"],
+    reference_rewards: Float[Array, "*B 2"],
     policy: Float[Array, "*B"],
-    anchor: Float[Array, "*B"],
+    reference: Float[Array, "*B"],
 ) -> Float[Array, "*B"]:
     """What J-BOND's backward part reinforces, of one sample of the policy.
 
-    `WORSE_THAN_BOTH` if its reward is less than both of the anchor's two samples', 0 if not, less
-    log policy - log anchor of the sample; without gradient. To become `advantages` it wants a baseline: the mean over
-    the other prompts of the batch, as `leave_one_out` takes.
+    `WORSE_THAN_BOTH` if its reward is less than both of the reference's two samples', 0 if not, less
+    log policy - log reference of the sample; without gradient. To become `advantages` it wants a baseline: the mean
+    over the other prompts of the batch, as `leave_one_out` takes.
     """
-    worse = reward < anchor_rewards.min(axis=-1)
-    return jax.lax.stop_gradient(jnp.where(worse, WORSE_THAN_BOTH, 0) - (policy - anchor))
+    worse = reward < reference_rewards.min(axis=-1)
+    return jax.lax.stop_gradient(jnp.where(worse, WORSE_THAN_BOTH, 0) - (policy - reference))
 
 
 def j_bond(
     policy: Float[Array, "*B"],
     advantages: Float[Array, "*B"],
     best: Float[Array, "*B"],
-    anchor_kl: Float[Array, "*B"],
+    reference_kl: Float[Array, "*B"],
     weights: Float[Array, "*B"],
     *,
     beta: Scalar,
     gamma: Scalar,
 ) -> Loss:
-    """One step of J-BOND towards the best of two samples of its anchor.
+    """One step of J-BOND towards the best of two samples of its reference.
 
     `policy` is the policy's log-probability of its own sample and `advantages` its `j_bond_return` less a baseline;
-    `best` is the policy's log-probability of the `better_of_two` of the anchor's two samples; `anchor_kl` is
-    KL(policy || anchor), exact in every token (`exact_kl`, summed). The loss is
-    (1 - beta) * -best + beta * -advantage * policy + gamma * anchor_kl, of each prompt, and the weight counts
-    prompts; one with weight 0 is silent. Metrics: `forward`, `backward`, `anchor_kl`.
+    `best` is the policy's log-probability of the `better_of_two` of the reference's two samples; `reference_kl` is
+    KL(policy || reference), exact in every token (`exact_kl`, summed). The loss is
+    (1 - beta) * -best + beta * -advantage * policy + gamma * reference_kl, of each prompt, and the weight counts
+    prompts; one with weight 0 is silent. Metrics: `forward`, `backward`, `reference_kl`.
     """
-    policy, advantages, best, anchor_kl = (
-        jnp.where(weights == 0, 0, each) for each in (policy, jax.lax.stop_gradient(advantages), best, anchor_kl)
+    policy, advantages, best, reference_kl = (
+        jnp.where(weights == 0, 0, each) for each in (policy, jax.lax.stop_gradient(advantages), best, reference_kl)
     )
-    parts = {"forward": -best, "backward": -advantages * policy, "anchor_kl": anchor_kl}
+    parts = {"forward": -best, "backward": -advantages * policy, "reference_kl": reference_kl}
     sums = {name: weighted_sum(weights, part) for name, part in parts.items()}
-    total = (1 - beta) * sums["forward"] + beta * sums["backward"] + gamma * sums["anchor_kl"]
+    total = (1 - beta) * sums["forward"] + beta * sums["backward"] + gamma * sums["reference_kl"]
     return Loss(total, weights.sum(), jax.lax.stop_gradient(sums))
 
 

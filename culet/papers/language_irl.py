@@ -53,7 +53,7 @@ def run(
         weight_decay=numbers.get("weight_decay", 0.0), evaluate_every=STEPS[scale] // POINTS[scale], seed=seed,
     )  # fmt: skip
     method = _method(name, numbers)
-    every = lessons(scale, seed, BATCH[scale], mixed_up=mixed_up)
+    every = lessons(scale, seed, mixed_up=mixed_up)
     found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
     stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
     by_share = {f"rouge_{percent}": value for percent, value in zip(PERCENT, stacked["chosen"], strict=False)}

@@ -53,9 +53,10 @@ def pairs(scale: Scale, seed: int, steps: int, batch_size: int) -> PromptSet:
 
     The prompts are those of the same steps of an online run with this seed, and the labels those of its annotator.
     """
-    asked = prompts(scale, "training", batch_size=batch_size, seed=seed)
-    rows = [row for step in range(steps) for row in _labelled(scale, seed, asked, asked[step], step)]
-    return PromptSet(rows, asked.tokenizer, new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
+    asked = prompts(scale, "training")
+    batches = asked.batches(batch_size, seed)
+    rows = [row for step in range(steps) for row in _labelled(scale, seed, asked, batches[step]["row"], step)]
+    return PromptSet(rows, asked.tokenizer)
 
 
 def _labelled(scale: Scale, seed: int, asked: PromptSet, numbers: np.ndarray, step: int) -> list[PromptRow]:

@@ -70,7 +70,7 @@ def supervised(scale: Scale, seed: int) -> "Decoder":
     return train(config.init(jax.random.key(seed)), rows, recipe, progress=False)
 
 
-def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int = 2, seed: int = 0) -> "PromptSet":
+def prompts(scale: Scale, use: Use, *, count: int | None = None) -> "PromptSet":
     """The first words of captions as prompts; with `count`, that many different ones, the first that there are."""
     seen = pictures(scale, use)
     captions = (seen.half(0) if use == "training" else seen).captions
@@ -80,7 +80,7 @@ def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int
         openings = list(dict.fromkeys(openings))[:count]
     words = tokenizer(scale)
     rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in openings]
-    return PromptSet(rows, words, new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
+    return PromptSet(rows, words)
 
 
 class _Both:
@@ -147,7 +147,7 @@ def trajectory(
         points.append({"step": float(step)} | measure(policy, step))
         return points[-1]
 
-    training = training or prompts(scale, "training", batch_size=recipe.batch_size, seed=recipe.seed)
+    training = training or prompts(scale, "training")
     end = align(
         supervised(scale, recipe.seed), method, training, recipe, compare=compare,
         reward=None if compare else judged or reward(scale), evaluate=evaluate, progress=False,

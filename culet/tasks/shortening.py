@@ -71,14 +71,14 @@ def _pairs(scale: Scale, use: Use) -> Sequence[PromptRow]:
     return [row for row in found if row is not None]
 
 
-def lessons(scale: Scale, seed: int, batch_size: int, *, mixed_up: bool = False) -> PromptSet:
+def lessons(scale: Scale, seed: int, *, mixed_up: bool = False) -> PromptSet:
     """What a seed learns from, in an order of its own; `mixed_up` gives each prompt the next one's completion."""
     rows = _pairs(scale, "training")[: -_stopping(scale)]
     rows = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
     if mixed_up:
         given = [row.completions for row in rows[1:] + rows[:1]]
         rows = [dataclasses.replace(row, completions=other) for row, other in zip(rows, given, strict=True)]
-    return PromptSet(rows, tokenizer(scale), new_tokens=NEW_TOKENS, batch_size=batch_size, seed=seed)
+    return PromptSet(rows, tokenizer(scale))
 
 
 def count_of(scale: Scale, share: float) -> int:
@@ -105,10 +105,10 @@ def pretrained(scale: Scale) -> Decoder:
     if scale == "smoke":
         return model
     recipe = AlignRecipe(steps=1000, batch_size=64, new_tokens=NEW_TOKENS, learning_rate=6e-3, weight_decay=0.1)
-    return align(model, Likelihood(), _damaged(scale, recipe.batch_size), recipe, progress=False)
+    return align(model, Likelihood(), _damaged(scale), recipe, progress=False)
 
 
-def _damaged(scale: Scale, batch_size: int) -> PromptSet:
+def _damaged(scale: Scale) -> PromptSet:
     """Captions from which words are left out, and what they were."""
     generator = np.random.default_rng(0)
     rows = []
@@ -117,7 +117,7 @@ def _damaged(scale: Scale, batch_size: int) -> PromptSet:
             left = [word for word in text.split() if generator.random() < KEPT]
             rows.append(_row(scale, " ".join(left), text))
     rows = [row for row in rows if row is not None]
-    return PromptSet(rows, tokenizer(scale), new_tokens=NEW_TOKENS, batch_size=batch_size)
+    return PromptSet(rows, tokenizer(scale))
 
 
 class Examination:
@@ -128,12 +128,9 @@ class Examination:
         stopping, judged = _pairs(scale, "training")[-_stopping(scale) :], _pairs(scale, use)
         judged = judged[:8] if scale == "smoke" else judged
         self.judged = np.arange(len(stopping), len(stopping) + len(judged))
-        self.prompts = self._set([*stopping, *judged])
-        self.sampled = self._set(judged[:SAMPLED])
+        self.prompts = PromptSet([*stopping, *judged], self.words)
+        self.sampled = PromptSet(judged[:SAMPLED], self.words)
         self.start = self(pretrained(scale))
-
-    def _set(self, rows: Sequence[PromptRow]) -> PromptSet:
-        return PromptSet(rows, self.words, new_tokens=NEW_TOKENS, batch_size=1)
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
         """`rouge` of the likeliest completions and `surprise`, nats per token of the data's, of the judged prompts.
@@ -142,7 +139,7 @@ class Examination:
         """
         answers = self._answers(self.prompts, self._written(policy, self.prompts, 0.0, 1))
         scores, first = rouges(answers), self.judged[0]
-        surprise = _surprise(policy, self.prompts.data(self.judged, 1))
+        surprise = _surprise(policy, self.prompts.data(self.judged, 1, NEW_TOKENS))
         return {
             "rouge": float(scores[first:].mean()), "stopping": float(scores[:first].mean()), "surprise": float(surprise)
         }  # fmt: skip

@@ -115,11 +115,9 @@ def _after(text: str) -> str:
     return f" {text}"  # so that it has the tokens that it has behind the cue
 
 
-def prompts(
-    scale: Scale, rows: Sequence[PromptRow], *, batch_size: int = 2, seed: int = 0
-) -> PromptSet:  # fmt: skip
+def prompts(scale: Scale, rows: Sequence[PromptRow]) -> PromptSet:
     """Lessons as what a run learns from, or is measured on."""
-    return PromptSet(rows, tokenizer(scale), new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
+    return PromptSet(rows, tokenizer(scale))
 
 
 @functools.cache

@@ -72,7 +72,7 @@ def test_a_run_alone_is_compared_as_one_of_several_seeds():
     steep, flat = _curve([0, 1, 2], [0.5, 0.7, 0.9]), _curve([0, 0.5, 1.5, 4], [0.5, 0.5, 0.6, 0.9])
     alone = [{name: column[0] for name, column in run.items()} for run in (steep, flat)]
     for compare in (gain_at_equal_kl, saved_at_equal):
-        np.testing.assert_array_equal(compare(*alone), compare(steep, flat))
+        np.testing.assert_array_equal(compare(alone[0], alone[1]), compare(steep, flat))
 
 
 def test_the_best_policy_is_kept_while_training_goes_on():

@@ -42,7 +42,7 @@ def exact(model, start, new_tokens):
 
 
 def test_a_point_is_what_sums_over_all_texts_say(tmp_path):
-    held = prompts(new_tokens=2)
+    held = prompts()
     held.rows, many = held.rows * 60, np.tile(np.arange(4), 60)
     held.prompts = held.repeated(many, 1)
     start, model = policy(0), policy(1)

@@ -56,7 +56,7 @@ def test_every_method_takes_steps(method, tmp_path):
     start, teacher = policy(), policy(1)
     reward = many_a if method.judged else None
     end = align(
-        start, method, prompts(completions=DATA), recipe(anchor_rate=0.1), reward=reward, teachers=(teacher,),
+        start, method, prompts(completions=DATA), recipe(reference_rate=0.1), reward=reward, teachers=(teacher,),
         folder=tmp_path, progress=False,
     )  # fmt: skip
     assert 1e-4 < moved(start, end) < 0.1
@@ -73,14 +73,14 @@ def test_the_reward_rises(method):
         return many_a(answers)
 
     numbers = {"steps": 10, "learning_rate": 0.02, "batch_size": 16}
-    align(policy(), method, prompts(batch_size=16), recipe(**numbers), reward=watched, progress=False)
+    align(policy(), method, prompts(), recipe(**numbers), reward=watched, progress=False)
     assert means[0] < 2
     assert means[-1] > 4
 
 
 def test_a_stopped_run_goes_on_bit_equal(tmp_path):
-    """Sampling, judging, the moving anchor and the optimiser: all of it is in the state."""
-    numbers = {"steps": 6, "anchor_rate": 0.3, "checkpoint_every": 100}
+    """Sampling, judging, the moving reference and the optimiser: all of it is in the state."""
+    numbers = {"steps": 6, "reference_rate": 0.3, "checkpoint_every": 100}
 
     def run(folder, reward):
         return align(policy(), JBond(), prompts(), recipe(**numbers), reward=reward, folder=folder, progress=False)
@@ -90,7 +90,7 @@ def test_a_stopped_run_goes_on_bit_equal(tmp_path):
 
     def dies_at_the_fourth_step(answers):
         calls.append(answers)
-        if len(calls) > 6:  # the policy's and the anchor's answers, in three steps
+        if len(calls) > 6:  # the policy's and the reference's answers, in three steps
             raise RuntimeError("the judge is gone")
         return many_a(answers)
 
@@ -121,7 +121,7 @@ def test_micro_batches_do_not_change_the_step():
 def test_j_bond_sees_only_comparisons():
     """Any increasing map of the reward gives the same policy, to the bit."""
     ends = [
-        align(policy(), JBond(), prompts(), recipe(anchor_rate=0.2), reward=reward, progress=False)
+        align(policy(), JBond(), prompts(), recipe(reference_rate=0.2), reward=reward, progress=False)
         for reward in (many_a, lambda answers: np.exp(many_a(answers)) - 7)
     ]
     assert all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, ends), strict=True))
@@ -130,7 +130,7 @@ def test_j_bond_sees_only_comparisons():
 def test_with_adapters_only_they_learn():
     start = add_lora(policy(), "query", 2, 4.0, key=jax.random.key(3))
     end = align(
-        start, Reinforce(), prompts(), recipe(anchor_rate=0.5), reward=many_a, trainable=lora_filter(start),
+        start, Reinforce(), prompts(), recipe(reference_rate=0.5), reward=many_a, trainable=lora_filter(start),
         progress=False,
     )  # fmt: skip
     adapters = [eqx.filter(model, lora_filter(start)) for model in (start, end)]
@@ -143,16 +143,16 @@ def test_with_adapters_only_they_learn():
     ("numbers", "expected"),
     [
         ({}, ["0.0", "0.0", "0.0"]),
-        ({"anchor_rate": 0.25}, ["0.25", "0.6875", "1.265625"]),
-        ({"anchor_every": 2}, ["0.0", "2.0", "2.0"]),
+        ({"reference_rate": 0.25}, ["0.25", "0.6875", "1.265625"]),
+        ({"reference_every": 2}, ["0.0", "2.0", "2.0"]),
     ],
     ids=str,
 )
-def test_anchors_follow(numbers, expected):
-    anchor, seen = jnp.zeros(()), []
+def test_references_follow(numbers, expected):
+    reference, seen = jnp.zeros(()), []
     for step in (1, 2, 3):
-        anchor = ReferenceUpdate(**numbers).follow(anchor, jnp.float32(step), jnp.int32(step))
-        seen.append(str(float(anchor)))
+        reference = ReferenceUpdate(**numbers).follow(reference, jnp.float32(step), jnp.int32(step))
+        seen.append(str(float(reference)))
     assert seen == expected
 
 
@@ -175,7 +175,7 @@ def test_what_is_missing_is_told(method, given, told):
 
 def test_a_prompt_beyond_the_context_is_refused():
     with pytest.raises(ValueError, match=r"prompt 2 has 4 tokens and 40 are to follow, but the model's context is 32"):
-        align(policy(0, "G"), Reinforce(), prompts(new_tokens=40), recipe(new_tokens=40), reward=many_a)
+        align(policy(0, "G"), Reinforce(), prompts(), recipe(new_tokens=40), reward=many_a)
 
 
 def test_a_reward_that_is_no_number_stops_the_run():

@@ -80,11 +80,11 @@ def test_one_model_is_itself_and_the_ends_of_the_line_are_its_ends():
 def test_small_steps_of_bfloat16_models_are_not_lost():
     """A moving average of rate 0.02 whose steps are below the rounding of bfloat16."""
     start, end = jnp.bfloat16(1.0), jnp.bfloat16(1.0078125)  # neighbours
-    anchor = {"w": start[None]}
+    moving = {"w": start[None]}
     for _ in range(10):
-        anchor = interpolate(anchor, {"w": end[None]}, 0.02)
-    assert anchor["w"].dtype == jnp.float32
-    np.testing.assert_allclose(anchor["w"], 1 + 0.0078125 * (1 - 0.98**10), rtol=1e-6)
+        moving = interpolate(moving, {"w": end[None]}, 0.02)
+    assert moving["w"].dtype == jnp.float32
+    np.testing.assert_allclose(moving["w"], 1 + 0.0078125 * (1 - 0.98**10), rtol=1e-6)
 
 
 def test_adapters_are_merged_as_the_weights_they_stand_for():
@@ -112,7 +112,7 @@ def test_adapters_are_merged_as_the_weights_they_stand_for():
     [
         (lambda: average([]), "no model"),
         (lambda: slerp(tree([1.0, 2.0]), []), "no model"),
-        (lambda: average([tree([1.0, 2.0])], [1.0, 2.0]), "1 models but 2 weights"),
+        (lambda: average([tree([1.0, 2.0])], [1.0, 2.0]), "expected one weight per model, got 2 weights for 1 models"),
         (lambda: average([tree([1.0, 2.0])], [0.0]), "not all 0"),
         (lambda: average([tree([1.0, 2.0])], [float("nan")]), "not all 0"),
         (lambda: interpolate(tree([1.0, 2.0]), tree([1.0, 2.0, 3.0]), 0.5), r"blocks\.0\.b .* number 2"),

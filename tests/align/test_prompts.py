@@ -10,7 +10,7 @@ from tests.align.tiny import TEXTS, WORDS, prompts
 
 
 def test_completions_of_the_data_end_with_the_end():
-    rollout = prompts(completions=("ab", "c")).data(np.array([2, 0]), 2)
+    rollout = prompts(completions=("ab", "c")).data(np.array([2, 0]), 2, 5)
     a, b, c = WORDS.encode("abc", bos=False)
     assert rollout.completions.tolist() == [[a, b, 1, 0, 0], [c, 1, 0, 0, 0]] * 2
     assert np.asarray(rollout.mask).tolist() == [[1, 1, 1, 0, 0], [1, 1, 0, 0, 0]] * 2
@@ -21,36 +21,36 @@ def test_completions_of_the_data_end_with_the_end():
 def test_completions_may_be_tokens_as_they_were_written():
     a, end = WORDS.encode("a", bos=False)[0], 1
     row = PromptRow(text="b", tokens=WORDS.encode("b"), completions=([a] * 5, [end]))  # cut off, and ended at once
-    rollout = PromptSet([row], WORDS, new_tokens=5, batch_size=1).data(np.array([0]), 2)
+    rollout = PromptSet([row], WORDS).data(np.array([0]), 2, 5)
     assert rollout.completions.tolist() == [[a] * 5, [end, 0, 0, 0, 0]]
     assert rollout.lengths.tolist() == [5, 1]
 
 
 def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():
-    held = prompts(batch_size=3)
-    seen = [held[step].tolist() for step in range(4)]
-    assert seen == [prompts(batch_size=3)[step].tolist() for step in range(4)]
+    held = prompts().batches(3, 0)
+    seen = [held[step]["row"].tolist() for step in range(4)]
+    assert seen == [prompts().batches(3, 0)[step]["row"].tolist() for step in range(4)]
     assert sorted(number for step in seen for number in step) == sorted([*range(len(TEXTS))] * 3)
 
 
 def test_the_first_prompts_are_as_wide_as_all():
-    held = prompts(batch_size=2, completions=("ab", "c"))
+    held = prompts(completions=("ab", "c"))
     first = held.first(2)
     assert [row.text for row in first.rows] == TEXTS[:2]
     assert first.prompts.tokens.shape[1] == held.prompts.tokens.shape[1]  # the longest prompt is the third
-    assert sorted(np.concatenate([first[0], first[1]]).tolist()) == [0, 0, 1, 1]
-    assert first.data([1], 2).completions.tolist() == held.data([1], 2).completions.tolist()
-    assert held[0].tolist() == prompts(batch_size=2)[0].tolist()  # which stays as it was
+    batches = first.batches(2, 0)
+    assert sorted(np.concatenate([batches[0]["row"], batches[1]["row"]]).tolist()) == [0, 0, 1, 1]
+    assert first.data([1], 2, 4).completions.tolist() == held.data([1], 2, 4).completions.tolist()
+    assert len(held.rows) == 4  # which stays as it was
     for count in (0, 5):
         with pytest.raises(ValueError, match=f"first {count} prompts were asked for, and there are 4"):
             held.first(count)
 
 
 def test_prompts_in_another_order():
-    held = prompts(batch_size=2)
-    orders = {tuple(np.concatenate([one[0], one[1]]).tolist()) for one in map(held.reordered, range(8))}
+    by_seed = [prompts().batches(2, seed) for seed in range(8)]
+    orders = {tuple(np.concatenate([one[0]["row"], one[1]["row"]]).tolist()) for one in by_seed}
     assert len(orders) > 1 and {tuple(sorted(order)) for order in orders} == {(0, 1, 2, 3)}
-    assert held.reordered(0)[0].tolist() == held[0].tolist() == prompts(batch_size=2)[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_prompts_in_another_order():
 def test_what_cannot_be_learned_from(rows, told):
     rows = [PromptRow(text=text, tokens=WORDS.encode(text), completions=given) for text, given in rows]
     with pytest.raises(ValueError, match=told):
-        PromptSet(rows, WORDS, new_tokens=5, batch_size=2)
+        PromptSet(rows, WORDS).data(range(len(rows)), 1, 5)
 
 
 @pytest.mark.parametrize("teacher", [-1, "b", 0.5])

@@ -8,7 +8,7 @@ import pytest
 
 from culet.align.loop import align
 from culet.align.methods import Reinforce
-from culet.align.warping import ANCHOR_RATE, warp
+from culet.align.warping import REFERENCE_RATE, warp
 from culet.core.tree import named_leaves
 from tests.align.tiny import many_a, policy, prompts, recipe
 
@@ -46,8 +46,8 @@ def same(first, second):
 def test_one_run_of_one_iteration_is_align_held_to_a_moving_average():
     (only,) = loop(runs=1, iterations=1)
     (seed,) = only.seeds
-    numbers = recipe(seed=seed, anchor_rate=ANCHOR_RATE)
-    plain = align(policy(), METHOD, prompts().reordered(seed), numbers, reward=many_a, progress=False)
+    numbers = recipe(seed=seed, reference_rate=REFERENCE_RATE)
+    plain = align(policy(), METHOD, prompts(), numbers, reward=many_a, progress=False)
     assert same(only.ends[0], plain)
     assert not same(plain, policy())
     for found, expected in zip(jax.tree.leaves(only.merged), jax.tree.leaves(plain), strict=True):
@@ -55,7 +55,7 @@ def test_one_run_of_one_iteration_is_align_held_to_a_moving_average():
 
 
 def test_iterations_merge_their_runs_and_go_on_from_a_share_of_that():
-    first, second = loop(share=0.25)
+    first, second = loop(rate=0.25)
     assert same(first.start, policy())
     for each in (first, second):
         start, one, two, merged = map(layers, (each.start, *each.ends, each.merged))
@@ -103,11 +103,14 @@ def test_a_stopped_loop_goes_on_bit_equal(tmp_path):
         loop(folder=tmp_path, reward=dies_in_the_second_iteration)
     made = sorted(path.parent.name + "/" + path.name for path in tmp_path.glob("*/*"))
     assert made == ["iteration-1/run-1", "iteration-1/run-2", "iteration-2/run-1"]
+    kept = tmp_path / "warp.json"  # as it was written before rate and reference had these names
+    kept.write_text(kept.read_text().replace('"rate"', '"share"').replace('"reference_', '"anchor_'))
     parts = loop(folder=tmp_path)
+    assert "anchor" not in kept.read_text()
     for one, other in zip(whole, parts, strict=True):
         assert same(one.start, other.start) and same(one.ends, other.ends) and same(one.merged, other.merged)
     with pytest.raises(ValueError, match="holds a loop with other numbers"):
-        loop(folder=tmp_path, share=0.5)
+        loop(folder=tmp_path, rate=0.5)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +118,8 @@ def test_a_stopped_loop_goes_on_bit_equal(tmp_path):
     [
         ({"runs": 0}, "at least one of each"),
         ({"iterations": 0}, "at least one of each"),
-        ({"share": 1.5}, "share is 1.5"),
-        ({"share": float("nan")}, "share is nan"),
+        ({"rate": 1.5}, "rate is 1.5"),
+        ({"rate": float("nan")}, "rate is nan"),
         ({"reward": None}, "needs either a reward or a judge"),
     ],
     ids=str,

@@ -23,9 +23,9 @@ def policy(seed: int = 0, pattern: str = "L") -> Decoder:
     return config.init(jax.random.key(seed))
 
 
-def prompts(batch_size: int = 4, new_tokens: int = 5, completions: tuple[str, ...] = (), **columns: Any) -> PromptSet:
+def prompts(completions: tuple[str, ...] = (), **columns: Any) -> PromptSet:
     rows = [PromptRow(text=text, tokens=WORDS.encode(text), completions=completions, columns=columns) for text in TEXTS]
-    return PromptSet(rows, WORDS, new_tokens=new_tokens, batch_size=batch_size)
+    return PromptSet(rows, WORDS)
 
 
 def recipe(**numbers: Any) -> AlignRecipe:

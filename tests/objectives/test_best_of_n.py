@@ -22,7 +22,7 @@ from culet.objectives import (
 )
 from tests.enumerable import assert_close, expected, kl, parameters, sequence_log_probs, size
 
-THETA, ANCHOR = parameters(1), parameters(2)
+THETA, REFERENCE = parameters(1), parameters(2)
 REWARD = np.array([0.3, 1.0, -2.0, 0.3, 5.0, 0.0, 1.0, 1.0, -0.5], np.float32)  # with ties
 SMALL = jnp.log(jnp.array([0.5, 0.3, 0.2]))
 ASCENDING = jnp.array([-1.0, 0.5, 7.0])
@@ -55,7 +55,7 @@ def test_best_of_n_is_the_sum_over_all_draws_with_ties_broken_at_random(n):
 
 
 def test_best_of_two_of_best_of_two_is_best_of_four():
-    reference = sequence_log_probs(ANCHOR)
+    reference = sequence_log_probs(REFERENCE)
     for reward in (REWARD, np.arange(9, dtype=np.float32)):
         twice = best(best(reference, reward, 2), reward, 2)
         assert_close(twice, best(reference, reward, 4))
@@ -72,7 +72,7 @@ def test_large_sets_without_ties_reach_the_bound_and_the_win_rate():
 
 
 def test_quantiles_exact_and_sampled():
-    p = np.exp(np.asarray(sequence_log_probs(ANCHOR), np.float64))
+    p = np.exp(np.asarray(sequence_log_probs(REFERENCE), np.float64))
     below, up_to = jax.jit(quantiles)(REWARD, REWARD, p.astype(np.float32))
     assert_close(below, [p[r > REWARD].sum() for r in REWARD])
     assert_close(up_to, [p[r >= REWARD].sum() for r in REWARD])
@@ -83,7 +83,7 @@ def test_quantiles_exact_and_sampled():
 
 def test_bond_reward_has_best_of_n_as_its_regularised_optimum():
     n = 4
-    reference = sequence_log_probs(ANCHOR)
+    reference = sequence_log_probs(REFERENCE)
     rewards = bond_reward(*quantiles(jnp.asarray(REWARD), jnp.asarray(REWARD), jnp.exp(reference)), n)
     target = best(reference, REWARD, n)
     assert_close(jax.nn.log_softmax(reference + (n - 1) * rewards), target)
@@ -102,7 +102,7 @@ def test_bond_reward_has_best_of_n_as_its_regularised_optimum():
 
 
 def test_jeffreys_and_its_parts():
-    policy, target = sequence_log_probs(THETA), best(sequence_log_probs(ANCHOR), REWARD, 4)
+    policy, target = sequence_log_probs(THETA), best(sequence_log_probs(REFERENCE), REWARD, 4)
     ends = kl(target, policy), kl(policy, target)
     for beta in (0.0, 0.3, 1.0):
         assert_close(jeffreys(policy, target, beta=beta), (1 - beta) * ends[0] + beta * ends[1])
@@ -112,19 +112,19 @@ def test_jeffreys_and_its_parts():
 
 
 def test_j_bond_return_by_hand():
-    anchors = jnp.array([[1.0, 2.0], [1.0, 2.0], [1.0, 1.0], [3.0, 1.0]])
-    policy, anchor = jnp.array([-1.0, -1.0, -2.0, -4.0]), jnp.array([-1.0, -3.0, -2.0, -1.0])
-    found = j_bond_return(jnp.array([0.5, 1.0, 1.0, 0.0]), anchors, policy, anchor)
+    references = jnp.array([[1.0, 2.0], [1.0, 2.0], [1.0, 1.0], [3.0, 1.0]])
+    policy, reference = jnp.array([-1.0, -1.0, -2.0, -4.0]), jnp.array([-1.0, -3.0, -2.0, -1.0])
+    found = j_bond_return(jnp.array([0.5, 1.0, 1.0, 0.0]), references, policy, reference)
     # Worse than both costs log 16; equal to the worse of them costs nothing, nor does equal to both.
     assert_close(found, [-math.log(16), -2.0, 0.0, -math.log(16) + 3])
-    assert better_of_two(anchors).tolist() == [1, 1, 0, 0]
-    slope = jax.grad(lambda policy: j_bond_return(jnp.zeros(4), anchors, policy, anchor).sum())(policy)
+    assert better_of_two(references).tolist() == [1, 1, 0, 0]
+    slope = jax.grad(lambda policy: j_bond_return(jnp.zeros(4), references, policy, reference).sum())(policy)
     assert (slope == 0).all()
 
 
 def test_j_bond_reward_at_its_start():
     def worse_than_both(masses):
-        """How often, if the policy is the anchor and its rewards are 0, 1, 2... with these masses."""
+        """How often, if the policy is the reference and its rewards are 0, 1, 2... with these masses."""
         draws = np.array(list(itertools.product(range(len(masses)), repeat=3)))
         rewards, zeros = jnp.asarray(draws, jnp.float32), jnp.zeros(len(draws))
         found = j_bond_return(rewards[:, 0], rewards[:, 1:], zeros, zeros) / -math.log(16)
@@ -140,10 +140,10 @@ def test_j_bond_reward_at_its_start():
     assert_close(-math.log(16) / 4, math.log(0.5))
 
 
-def every_draw(theta, anchor, reward, beta, gamma, baseline):
-    """The expectation of J-BOND's loss over the policy's text and both of the anchor's, all 9³ of them."""
+def every_draw(theta, reference, reward, beta, gamma, baseline):
+    """The expectation of J-BOND's loss over the policy's text and both of the reference's, all 9³ of them."""
     y, one, two = (x.ravel() for x in jnp.meshgrid(*[jnp.arange(9)] * 3, indexing="ij"))
-    policy, fixed = sequence_log_probs(theta), jax.lax.stop_gradient(sequence_log_probs(anchor))
+    policy, fixed = sequence_log_probs(theta), jax.lax.stop_gradient(sequence_log_probs(reference))
     pair = jnp.stack([one, two], axis=1)
     back = j_bond_return(reward[y], reward[pair], policy[y], fixed[y])
     winner = jnp.where(better_of_two(reward[pair]) == 0, one, two)
@@ -158,34 +158,36 @@ gradient_of_draws = jax.jit(jax.grad(every_draw, has_aux=True))
 
 @pytest.mark.parametrize(("beta", "gamma"), [(0.0, 0.0), (1.0, 0.0), (0.5, 2.0)])
 def test_j_bond_follows_its_objective(beta, gamma):
-    reward, anchor = jnp.asarray(REWARD), sequence_log_probs(ANCHOR)
+    reward, reference = jnp.asarray(REWARD), sequence_log_probs(REFERENCE)
 
     @jax.jit
     def exact(theta):
         policy = sequence_log_probs(theta)
-        up_to = jnp.where(REWARD[None, :] <= REWARD[:, None], jnp.exp(anchor)[None, :], 0).sum(axis=1)
-        backward = kl(policy, anchor) + math.log(16) * (jnp.exp(policy) * (1 - up_to) ** 2).sum()
-        forward = -(jnp.exp(best_of_n_log_probabilities(anchor, reward, 2)) * policy).sum()
-        return (1 - beta) * forward + beta * backward + gamma * kl(policy, anchor)
+        up_to = jnp.where(REWARD[None, :] <= REWARD[:, None], jnp.exp(reference)[None, :], 0).sum(axis=1)
+        backward = kl(policy, reference) + math.log(16) * (jnp.exp(policy) * (1 - up_to) ** 2).sum()
+        forward = -(jnp.exp(best_of_n_log_probabilities(reference, reward, 2)) * policy).sum()
+        return (1 - beta) * forward + beta * backward + gamma * kl(policy, reference)
 
-    found, loss = gradient_of_draws(THETA, ANCHOR, reward, beta, gamma, 0.8)
+    found, loss = gradient_of_draws(THETA, REFERENCE, reward, beta, gamma, 0.8)
     wanted = jax.grad(exact)(THETA)
     assert_close(found, wanted)
     assert size(wanted) > 0.05
     assert_close(loss.weight, 1.0)
-    assert_close(loss.metrics["anchor_kl"], kl(sequence_log_probs(THETA), anchor))
-    parts = loss.metrics["forward"], loss.metrics["backward"], loss.metrics["anchor_kl"]
+    assert_close(loss.metrics["reference_kl"], kl(sequence_log_probs(THETA), reference))
+    parts = loss.metrics["forward"], loss.metrics["backward"], loss.metrics["reference_kl"]
     assert_close(loss.total, sum(c * part for c, part in zip((1 - beta, beta, gamma), parts, strict=True)))
 
 
 def test_increasing_maps_of_the_reward_change_no_bit():
     reward = jnp.asarray(REWARD)
-    plain = gradient_of_draws(THETA, ANCHOR, reward, 0.5, 1.0, 0.3)
+    plain = gradient_of_draws(THETA, REFERENCE, reward, 0.5, 1.0, 0.3)
     for stretched in (jnp.exp(reward), 1e3 * reward**3 - 7, jnp.sign(reward) * jnp.sqrt(jnp.abs(reward))):
-        found = gradient_of_draws(THETA, ANCHOR, stretched, 0.5, 1.0, 0.3)
+        found = gradient_of_draws(THETA, REFERENCE, stretched, 0.5, 1.0, 0.3)
         assert all((x == y).all() for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(plain), strict=True))
-        assert (best(sequence_log_probs(ANCHOR), stretched, 4) == best(sequence_log_probs(ANCHOR), reward, 4)).all()
-    found = gradient_of_draws(THETA, ANCHOR, -reward, 0.5, 1.0, 0.3)
+        assert (
+            best(sequence_log_probs(REFERENCE), stretched, 4) == best(sequence_log_probs(REFERENCE), reward, 4)
+        ).all()
+    found = gradient_of_draws(THETA, REFERENCE, -reward, 0.5, 1.0, 0.3)
     assert size(jax.tree.map(jnp.subtract, found[0], plain[0])) > 0.05
 
 

@@ -38,10 +38,11 @@ def test_a_guess_does_not_depend_on_the_answers():
 def test_pairs_are_labelled_by_the_annotator_and_hold_no_ties():
     words, learned = tokenizer("smoke"), reward("smoke")
     found = pairs("smoke", 0, 2, 4)
-    asked = prompts("smoke", "training", batch_size=4)
-    there = {asked.rows[number].text for step in range(2) for number in asked[step]}
+    asked = prompts("smoke", "training")
+    batches = asked.batches(4, 0)
+    there = {asked.rows[number].text for step in range(2) for number in batches[step]["row"]}
     assert 0 < len(found.rows) <= 8 and {row.text for row in found.rows} <= there
-    rollout = found.data(np.arange(len(found.rows)), 2)
+    rollout = found.data(np.arange(len(found.rows)), 2, NEW_TOKENS["smoke"])
     lengths = rollout.lengths.tolist()
     written = [ids[:length].tolist() for ids, length in zip(np.asarray(rollout.completions), lengths, strict=True)]
     ended = [ids[-1] in words.stop_ids for ids in written]

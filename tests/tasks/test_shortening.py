@@ -23,14 +23,14 @@ def test_gain_at_equal_likeness_is_taken_where_both_fronts_are():
 
 
 def test_seeds_learn_from_the_same_pictures_in_an_order_of_their_own():
-    first, second = lessons("smoke", 0, 4), lessons("smoke", 1, 4)
+    first, second = lessons("smoke", 0), lessons("smoke", 1)
     assert sorted(row.text for row in first.rows) == sorted(row.text for row in second.rows)
     assert [row.text for row in first.rows] != [row.text for row in second.rows]
     assert count_of("smoke", 0.2) == 160 <= len(first.rows)
 
 
 def test_mixed_up_lessons_have_the_same_completions_for_other_prompts():
-    right, wrong = lessons("smoke", 0, 4), lessons("smoke", 0, 4, mixed_up=True)
+    right, wrong = lessons("smoke", 0), lessons("smoke", 0, mixed_up=True)
     assert [row.text for row in right.rows] == [row.text for row in wrong.rows]
     given, taken = ([row.completions for row in each.rows] for each in (right, wrong))
     assert taken == given[1:] + given[:1]

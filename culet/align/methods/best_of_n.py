@@ -37,40 +37,40 @@ from culet.objectives import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestOfN(Method):
-    """Supervised fine-tuning on the best of N completions of the anchor, which is rejection sampling if it moves."""
+    """Supervised fine-tuning on the best of N completions of the reference, which is rejection sampling if it moves."""
 
     samples: int = 4
-    judged = ("anchor",)
+    judged = ("reference",)
 
     def __post_init__(self):
         _at_least_two(self.samples)
 
     def sources(self, step: int) -> Mapping[RolloutSource, int]:
-        """The anchor alone."""
-        return {"anchor": self.samples}
+        """The reference alone."""
+        return {"reference": self.samples}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Which of each prompt's completions is best, [B]."""
-        return {"best": jnp.argmax(experience.rewards["anchor"], axis=1)}
+        return {"best": jnp.argmax(experience.rewards["reference"], axis=1)}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """Minus the log-probability of each token of the best."""
-        best = chosen(batch.rollouts["anchor"], batch.targets["best"])
+        best = chosen(batch.rollouts["reference"], batch.targets["best"])
         nll = -token_log_probs(models.policy, best)
         return token_loss(nll, written(best), {"cross_entropy": nll}, per="token")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bond(Method):
-    """Distils best-of-n of the anchor by Jeffreys' divergence, (1 - beta) forward + beta backward.
+    """Distils best-of-n of the reference by Jeffreys' divergence, (1 - beta) forward + beta backward.
 
-    Quantiles of the reward are estimated from the anchor's `samples`, the policy's own completion among them.
+    Quantiles of the reward are estimated from the reference's `samples`, the policy's own completion among them.
     """
 
     n: int = 4
     samples: int = 16
     beta: float = 0.5
-    judged = ("policy", "anchor")
+    judged = ("policy", "reference")
 
     def __post_init__(self):
         _at_least_two(self.n)
@@ -79,17 +79,17 @@ class Bond(Method):
             raise ValueError(f"samples is {self.samples}; the best of n = {self.n} needs at least as many")
 
     def sources(self, step: int) -> Mapping[RolloutSource, int]:
-        """One by the policy, for the backward part, and the anchor's, for quantiles and the forward part."""
-        return {"policy": 1, "anchor": self.samples}
+        """One by the policy, for the backward part, and the reference's, for quantiles and the forward part."""
+        return {"policy": 1, "reference": self.samples}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """Advantages of the policy's completions, and which of the anchor's first n is best; [B] both."""
+        """Advantages of the policy's completions, and which of the reference's first n is best; [B] both."""
         rollout = experience.rollouts["policy"]
-        reward, others = experience.rewards["policy"][:, 0], experience.rewards["anchor"]
+        reward, others = experience.rewards["policy"][:, 0], experience.rewards["reference"]
         below, up_to = jax.vmap(quantiles)(reward, jnp.concatenate([reward[:, None], others], axis=1))
         logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
         gain = bond_return(
-            bond_reward(below, up_to, self.n), logs, sequence_log_probs(models.anchor, rollout)[:, 0], self.n
+            bond_reward(below, up_to, self.n), logs, sequence_log_probs(models.reference, rollout)[:, 0], self.n
         )
         return {"advantages": leave_one_out(gain), "best": jnp.argmax(others[:, : self.n], axis=1)}
 
@@ -100,15 +100,15 @@ class Bond(Method):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JBond(Method):
-    """J-BOND: one completion of the policy against two of an anchor that follows it (algorithm 2).
+    """J-BOND: one completion of the policy against two of a reference that follows it (algorithm 2).
 
-    Rewards enter through comparisons alone. `gamma` weighs KL(policy || anchor), exact over the vocabulary.
+    Rewards enter through comparisons alone. `gamma` weighs KL(policy || reference), exact over the vocabulary.
     """
 
     beta: float = 0.5
     gamma: float = 1.0
-    judged = ("policy", "anchor")
-    anchor_rate = 0.02
+    judged = ("policy", "reference")
+    reference_rate = 0.02
 
     def __post_init__(self):
         _share(self.beta)
@@ -116,30 +116,30 @@ class JBond(Method):
             raise ValueError(f"gamma is {self.gamma}; it must be at least 0")
 
     def sources(self, step: int) -> Mapping[RolloutSource, int]:
-        """One by the policy, two by the anchor."""
-        return {"policy": 1, "anchor": 2}
+        """One by the policy, two by the reference."""
+        return {"policy": 1, "reference": 2}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """Advantages of the policy's completions, and which of the anchor's is better; [B] both."""
+        """Advantages of the policy's completions, and which of the reference's is better; [B] both."""
         rollout = experience.rollouts["policy"]
         logs = sequence_sum(rollout.log_probabilities, written(rollout))[:, 0]
         gain = j_bond_return(
             experience.rewards["policy"][:, 0],
-            experience.rewards["anchor"],
+            experience.rewards["reference"],
             logs,
-            sequence_log_probs(models.anchor, rollout)[:, 0],
+            sequence_log_probs(models.reference, rollout)[:, 0],
         )
-        return {"advantages": leave_one_out(gain), "best": better_of_two(experience.rewards["anchor"])}
+        return {"advantages": leave_one_out(gain), "best": better_of_two(experience.rewards["reference"])}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`j_bond`."""
-        apart = sequence_kl(models.policy, models.anchor, batch.rollouts["policy"]) if self.gamma else jnp.zeros(())
+        apart = sequence_kl(models.policy, models.reference, batch.rollouts["policy"]) if self.gamma else jnp.zeros(())
         return _two_sided(models, batch, self.beta, apart, self.gamma)
 
 
 def _two_sided(models: Models, batch: Experience, beta: float, apart: Float[Array, ""], gamma: float) -> Loss:
-    """`j_bond` of a batch, of which `apart` is the divergence from the anchor, summed; each prompt gets its share."""
-    own, best = batch.rollouts["policy"], chosen(batch.rollouts["anchor"], batch.targets["best"])
+    """`j_bond` of a batch; `apart`, its divergence from the reference, is spread evenly over the prompts."""
+    own, best = batch.rollouts["policy"], chosen(batch.rollouts["reference"], batch.targets["best"])
     logs = sequence_log_probs(models.policy, jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), own, best))
     return j_bond(
         logs[:, 0], batch.targets["advantages"], logs[:, 1], jnp.full(len(logs), apart / len(logs)),

@@ -42,11 +42,11 @@ class Preferences(Method):
         return {"policy" if self.online else "data": 2}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """The anchor's log-probabilities [B, 2], which is preferred [B], and whether either is [B]."""
+        """The reference's log-probabilities [B, 2], which is preferred [B], and whether either is [B]."""
         (rollout,) = experience.rollouts.values()
         first = jnp.ones(len(rollout.mask)) if not self.online else jnp.subtract(*experience.rewards["policy"].T)
         return {
-            "anchor": sequence_log_probs(models.anchor, rollout),
+            "reference": sequence_log_probs(models.reference, rollout),
             "sign": jnp.where(first > 0, 1.0, -1.0),
             "weights": (first != 0).astype(jnp.float32),
         }
@@ -54,6 +54,6 @@ class Preferences(Method):
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """The loss of the form, of the margin of the preferred completion over the other."""
         (rollout,) = batch.rollouts.values()
-        gains = sequence_log_probs(models.policy, rollout) - batch.targets["anchor"]
+        gains = sequence_log_probs(models.policy, rollout) - batch.targets["reference"]
         margins = batch.targets["sign"] * (gains[:, 0] - gains[:, 1])
         return _LOSS[self.form](margins, batch.targets["weights"], beta=self.beta)

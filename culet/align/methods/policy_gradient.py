@@ -39,7 +39,7 @@ from culet.objectives.kl import Direction
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(Method):
-    """The policy gradient of E[reward] - beta KL(policy || anchor).
+    """The policy gradient of E[reward] - beta KL(policy || reference).
 
     With several `samples` of a prompt the baseline of each is the mean of the prompt's others (RLOO, Ahmadian and
     others 2024, 2402.14740); with one, the mean of the batch's others (REINFORCE).
@@ -60,7 +60,9 @@ class Reinforce(Method):
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Advantages [B, K]; the divergence is part of the reward, by the estimator k1."""
         rollout = experience.rollouts["policy"]
-        apart = sequence_sum(rollout.log_probabilities, written(rollout)) - sequence_log_probs(models.anchor, rollout)
+        apart = sequence_sum(rollout.log_probabilities, written(rollout)) - sequence_log_probs(
+            models.reference, rollout
+        )
         returns = experience.rewards["policy"] - self.beta * apart
         if self.samples == 1:
             return {"advantages": leave_one_out(returns[:, 0])[:, None]}
@@ -101,11 +103,11 @@ class GroupRelative(Method):
         return {"policy": self.samples}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """Advantages [B, K], and the anchor's log-probabilities [B, K, N]."""
+        """Advantages [B, K], and the reference's log-probabilities [B, K, N]."""
         advantages = jax.vmap(lambda group: group_advantages(group, divide_by_deviation=self.divide))
         return {
             "advantages": advantages(experience.rewards["policy"]),
-            "anchor": token_log_probs(models.anchor, experience.rollouts["policy"]),
+            "reference": token_log_probs(models.reference, experience.rollouts["policy"]),
         }
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
@@ -114,7 +116,7 @@ class GroupRelative(Method):
         logs = token_log_probs(models.policy, rollout)
         advantages = _spread(batch.targets["advantages"], logs)
         gain = ppo(logs, rollout.log_probabilities, advantages, mask, clip=self.clip, per=self.per)
-        held = sampled_kl(logs, batch.targets["anchor"], mask, direction=self.direction, per=self.per)
+        held = sampled_kl(logs, batch.targets["reference"], mask, direction=self.direction, per=self.per)
         return mixture([(1.0, gain), (self.beta, held)])
 
 
@@ -122,7 +124,7 @@ class GroupRelative(Method):
 class ProximalPolicy(Method):
     """PPO (Schulman and others 2017, 1707.06347) with a critic that begins as a copy of the policy.
 
-    Each token costs beta (log policy - log anchor), and the reward comes with the last one.
+    Each token costs beta (log policy - log reference), and the reward comes with the last one.
     """
 
     samples: int = 1
@@ -147,7 +149,7 @@ class ProximalPolicy(Method):
         """Values, advantages and returns of each token, [B, K, N]."""
         rollout, mask = experience.rollouts["policy"], written(experience.rollouts["policy"])
         last = ends(rollout)
-        costs = self.beta * (rollout.log_probabilities - token_log_probs(models.anchor, rollout))
+        costs = self.beta * (rollout.log_probabilities - token_log_probs(models.reference, rollout))
         rewards = jnp.where(last, experience.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
         values = jnp.where(mask, models.critic.before_tokens(flat(rollout)).reshape(mask.shape), 0)
         later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from culet.align.experience import Method
-from culet.align.loop import AlignRecipe
+from culet.align.loop import AlignRecipe, current_names
 from culet.cli.align.sources import JUDGES, METHODS, REWARDS, build, call_with, check_section
 from culet.core.files import atomic_write
 
@@ -21,7 +21,7 @@ FILE = "plan.json"  # in the folder of the run
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A checked plan. `reward` and `judge` say what is learned from, `evaluator` what the front is drawn by."""
+    """A checked plan. `reward` or `judge` is what the run learns from, `evaluator` what the frontier is measured by."""
 
     model: str
     prompts: str
@@ -31,7 +31,7 @@ class Plan:
     judge: Mapping[str, Any] | None = None
     evaluator: Mapping[str, Any] | None = None
     recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    held_out: str | None = None  # prompts of the front; without it a tenth of the prompts, chosen by a hash
+    held_out: str | None = None  # prompts of the frontier; without it a tenth of the prompts, chosen by a hash
     column: str = "prompt"
     chat: bool = False
     teachers: Sequence[str] = ()
@@ -50,8 +50,8 @@ class Plan:
         learned = self.reward or self.judge
         if learned is not None and self.evaluator in (None, learned) and not self.same_judge:
             raise ValueError(
-                "the evaluator would be what the run learns from, and a policy can please that without being better; "
-                "give another evaluator, or say same_judge = true"
+                "the evaluator equals the training reward: reward hacking would go unseen; give another evaluator, or "
+                "say same_judge = true"
             )
 
     def align_recipe(self) -> AlignRecipe:
@@ -66,13 +66,13 @@ class Plan:
         """Writes the plan beside its run. Raises ValueError if another plan's run is there."""
         path = Path(self.out) / FILE
         mine = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
-        if path.exists() and path.read_text(encoding="utf-8") != mine:
-            old = json.loads(path.read_text(encoding="utf-8"))
-            changed = [name for name, value in json.loads(mine).items() if old.get(name) != value]
-            raise ValueError(
-                f"{self.out} holds a run with another plan ({', '.join(changed)} differ); go on with the same one, or "
-                "take another folder"
-            )
+        if path.exists():
+            kept = _current(json.loads(path.read_text(encoding="utf-8")))
+            if changed := [name for name, value in json.loads(mine).items() if kept.get(name) != value]:
+                raise ValueError(
+                    f"{self.out} holds a run with another plan ({', '.join(changed)} differ); go on with the same one, "
+                    "or take another folder"
+                )
         atomic_write(path, mine)
 
 
@@ -90,6 +90,7 @@ def read_plan(config: str | Path | None, flags: Mapping[str, Any], settings: Seq
             data[key] = value
     for setting in settings:
         _put(data, setting)
+    data = _current(data)
     known = {field.name: field for field in dataclasses.fields(Plan)}
     if odd := sorted(set(data) - set(known)):
         raise ValueError(f"the plan has an unknown key {odd[0]!r}; its keys are {', '.join(known)}")
@@ -99,6 +100,17 @@ def read_plan(config: str | Path | None, flags: Mapping[str, Any], settings: Seq
         if key in data and key in SECTIONS and not isinstance(data[key], Mapping):
             raise ValueError(f"[{key}] must be a table with a name and its settings")
     return Plan(**data)
+
+
+def _current(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan with what once had other names under today's: the reference model was called the anchor."""
+    current = dict(data)
+    if isinstance(recipe := data.get("recipe"), Mapping):
+        current["recipe"] = current_names(recipe)
+    method = data.get("method")
+    if isinstance(method, Mapping) and method.get("source") == "anchor":
+        current["method"] = {**method, "source": "reference"}
+    return current
 
 
 def _toml(path: Path) -> dict[str, Any]:

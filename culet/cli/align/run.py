@@ -1,6 +1,5 @@
 """A plan carried out: from its files to an aligned model's folder."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +31,8 @@ def run_alignment(plan: Plan) -> Path:
     out, recipe, method = Path(plan.out), plan.align_recipe(), plan.align_method()
     policy, words = load(plan.model, dtype="float32")
     rows, held = _rows(plan, words)
-    end = _end_of_answer(words) if plan.chat else None
-    sizes: dict[str, Any] = {"new_tokens": recipe.new_tokens, "end_id": end}
-    prompts = PromptSet(rows, words, batch_size=recipe.batch_size, seed=recipe.seed, **sizes)
-    asked = PromptSet([dataclasses.replace(row, completions=()) for row in held], words, batch_size=1, **sizes)
+    prompts = PromptSet(rows, words, end_id=_end_of_answer(words) if plan.chat else None)
+    asked = PromptSet(held, words)
     reward = None if plan.reward is None else build(plan.reward, REWARDS, "reward")
     judge = None if plan.judge is None else build(plan.judge, JUDGES, "judge")
     teachers = tuple(load(folder, dtype="float32")[0] for folder in plan.teachers)

@@ -24,7 +24,7 @@ STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 100}
 COMPLETIONS: Mapping[Scale, int] = {"smoke": 12, "laptop": 192}  # per step
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 RATE = 5e-4  # of all variants; see `deviations`
-ANCHORS: Mapping[str, Mapping[str, Any]] = {J_BOND: {"anchor_rate": 0.05}, SWAP: {"anchor_every": 20}}
+REFERENCES: Mapping[str, Mapping[str, Any]] = {J_BOND: {"reference_rate": 0.05}, SWAP: {"reference_every": 20}}
 TABLE_STEPS: Mapping[Scale, int] = {"smoke": 50, "laptop": 200}
 TABLE_RATE = 0.1
 SHARES = (0.0, 0.5, 1.0)  # of the backward divergence: the forward half, Jeffreys' middle, the backward half
@@ -37,8 +37,8 @@ def _j_bond(name: str, shuffled: bool = False) -> Any:
         from culet.align.methods import JBond
 
         judged = _Shuffled(scale, seed) if shuffled else None
-        anchor = ANCHORS[name if scale == "laptop" else J_BOND]  # one for both at smoke scale: little is compiled
-        return _aligned(JBond(beta=0.5, gamma=1.0), 3, RATE, scale, seed, judged, **anchor)
+        reference = REFERENCES[name if scale == "laptop" else J_BOND]  # one for both at smoke scale: little is compiled
+        return _aligned(JBond(beta=0.5, gamma=1.0), 3, RATE, scale, seed, judged, **reference)
 
     return per_seed(run)
 
@@ -54,7 +54,7 @@ def _reinforce(beta: float) -> Any:
 
 
 def _aligned(
-    method: Any, each: int, rate: float, scale: Scale, seed: int, judged: Any = None, **anchor: Any
+    method: Any, each: int, rate: float, scale: Scale, seed: int, judged: Any = None, **reference: Any
 ) -> dict[str, Any]:  # fmt: skip
     """A run with `each` completions of a prompt, and where it ended."""
     from culet.align.loop import AlignRecipe
@@ -63,7 +63,7 @@ def _aligned(
     steps, batch_size = STEPS[scale], COMPLETIONS[scale] // each
     recipe = AlignRecipe(
         steps=steps, batch_size=batch_size, new_tokens=NEW_TOKENS[scale], learning_rate=rate, seed=seed,
-        evaluate_every=steps // POINTS[scale], **anchor,
+        evaluate_every=steps // POINTS[scale], **reference,
     )  # fmt: skip
     found, _ = trajectory(method, recipe, scale, "judging", judged)
     return found | ends(found) | {"budget": steps * batch_size * each}
@@ -174,8 +174,8 @@ experiment = Experiment(
     metrics=CAPTION_METRICS,
     budget_unit="completions",
     variants={
-        J_BOND: Variant(description="Jeffreys' middle, the anchor a moving average of rate 0.05", run=_j_bond(J_BOND)),
-        SWAP: Variant(description="the same, but every 20 steps the anchor becomes the policy", run=_j_bond(SWAP)),
+        J_BOND: Variant(description="Jeffreys' middle, the reference a moving average (0.05)", run=_j_bond(J_BOND)),
+        SWAP: Variant(description="the same, but every 20 steps the reference becomes the policy", run=_j_bond(SWAP)),
         **{
             name: Variant(description="REINFORCE with two completions of a prompt (RLOO)", run=_reinforce(beta))
             for beta, name in REINFORCE.items()
@@ -203,7 +203,7 @@ experiment = Experiment(
             at_least=0.0,
         ),
         Claim(
-            text="A moving average as the anchor reaches the win-rate of hard swaps with less divergence.",
+            text="A moving average as the reference model reaches the win-rate of hard swaps with less divergence.",
             margin=_saved_by_average,
             at_least=0.0,
         ),
@@ -219,5 +219,5 @@ experiment = Experiment(
     figure=_figure,
     deviations=_DIFFERENT,
     usage="from culet.align.methods import JBond; "
-    "align(policy, JBond(), prompts, AlignRecipe(anchor_rate=0.02), reward=reward)",
+    "align(policy, JBond(), prompts, AlignRecipe(reference_rate=0.02), reward=reward)",
 )  # fmt: skip

@@ -75,7 +75,7 @@ def run(
         return points[-1]
 
     rows = summaries.lessons(scale, "training")
-    asked = summaries.prompts(scale, rows, batch_size=SUMMARIES[scale], seed=seed).first(int(share * len(rows)))
+    asked = summaries.prompts(scale, rows).first(int(share * len(rows)))
     recipe = AlignRecipe(
         steps=STEPS[scale], batch_size=SUMMARIES[scale], new_tokens=summaries.NEW_TOKENS[scale], seed=seed,
         learning_rate=rate or RATES[divergence, own], evaluate_every=STEPS[scale] // POINTS[scale],

@@ -70,7 +70,7 @@ def _after(scale: Scale, seed: int, stages: str) -> tuple["Decoder", list[dict[s
 
     policy = align(
         policy, Reinforce(samples=EACH[scale], beta=BETA),
-        prompts(scale, "training", batch_size=PROMPTS[scale], seed=recipe.seed), recipe,
+        prompts(scale, "training"), recipe,
         reward=_reward(stages[-1], scale, seed), evaluate=evaluate, progress=False,
     )  # fmt: skip
     return policy, points, measure.written()

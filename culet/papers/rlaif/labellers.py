@@ -157,8 +157,9 @@ def scoring(scale: Scale, size: Size = "narrow") -> ModelScore:
 @functools.cache
 def pairs(scale: Scale, seed: int) -> tuple[list[Answer], list[Answer]]:
     """The first and the second captions of pairs that the supervised model wrote to prompts of the training."""
-    asked = prompts(scale, "training", batch_size=PAIRS[scale], seed=seed)
-    answers = completions(supervised(scale, seed), asked, asked[0], 2, NEW_TOKENS[scale], jax.random.key(seed))
+    asked = prompts(scale, "training")
+    chosen = asked.batches(PAIRS[scale], seed)[0]["row"]
+    answers = completions(supervised(scale, seed), asked, chosen, 2, NEW_TOKENS[scale], jax.random.key(seed))
     return answers[::2], answers[1::2]
 
 

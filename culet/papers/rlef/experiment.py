@@ -61,7 +61,7 @@ def run(
         rows = summaries.most_entailed(scale, KEPT)
     align(
         summaries.supervised(scale, seed), ProximalPolicy(beta=beta, updates=1) if rewarded else Likelihood(),
-        summaries.prompts(scale, rows, batch_size=batch_size, seed=seed), recipe,
+        summaries.prompts(scale, rows), recipe,
         reward=summaries.reward(scale, shuffled=shuffled) if rewarded else None, evaluate=evaluate, progress=False,
     )  # fmt: skip
     found = {key: np.array([point[key] for point in points]) for key in points[0]}

@@ -28,7 +28,7 @@ STEPS: Mapping[Scale, int] = {"smoke": 1, "laptop": 44}  # of each run
 PROMPTS: Mapping[Scale, int] = {"smoke": 4, "laptop": 96}  # per step, with two completions each
 POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a front, after its start
 EVERY: Mapping[Scale, int] = {"smoke": 4, "laptop": 16}  # steps between points of the one run
-BETA, ANCHOR_RATE = 3.0, 0.05
+BETA, REFERENCE_RATE = 3.0, 0.05
 RATE = 1e-3  # of all variants; see `deviations`
 SHOWN = 2.0  # times WARP's divergence, in the figure
 MEASURED_ON: "Use" = "judging"
@@ -43,7 +43,7 @@ def _iterations(scale: Scale, seed: int, runs: int = RUNS) -> "Sequence[WarpIter
     from culet.tasks.captions import reward
 
     return warp(
-        supervised(scale, seed), Reinforce(samples=2, beta=BETA), prompts(scale, "training", batch_size=PROMPTS[scale]),
+        supervised(scale, seed), Reinforce(samples=2, beta=BETA), prompts(scale, "training"),
         _recipe(scale, seed, STEPS[scale]), runs=runs, iterations=ITERATIONS, reward=reward(scale), progress=False,
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ def _recipe(scale: Scale, seed: int, steps: int) -> Any:
 
     return AlignRecipe(
         steps=steps, batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], learning_rate=RATE, seed=seed,
-        anchor_rate=ANCHOR_RATE, evaluate_every=EVERY[scale],
+        reference_rate=REFERENCE_RATE, evaluate_every=EVERY[scale],
     )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def _in_other_keys(known: Sequence[Tune], generator: np.random.Generator) -> Ite
                 yield moved
 
 
-def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int = 2, seed: int = 0) -> "PromptSet":
+def prompts(scale: Scale, use: Use, *, count: int | None = None) -> "PromptSet":
     """The openings of phrases; with `count`, that many different ones, spread over those that there are."""
     from culet.align.prompts import PromptRow, PromptSet
 
@@ -141,4 +141,4 @@ def prompts(scale: Scale, use: Use, *, count: int | None = None, batch_size: int
         different = list(dict.fromkeys(texts))
         texts = [different[place] for place in np.linspace(0, len(different) - 1, count).astype(int)]
     rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in texts]
-    return PromptSet(rows, words, new_tokens=NEW_TOKENS[scale], batch_size=batch_size, seed=seed)
+    return PromptSet(rows, words)

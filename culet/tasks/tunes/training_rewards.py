@@ -114,8 +114,9 @@ def samples(scale: Scale, seed: int) -> Sequence[Answer]:
     """Two phrases of the supervised model for each of many prompts."""
     import jax
 
-    asked = prompts(scale, "training", batch_size=RATED[scale], seed=seed)
-    return completions(supervised(scale, seed), asked, asked[0], 2, NEW_TOKENS[scale], jax.random.key(seed))
+    asked = prompts(scale, "training")
+    rated = asked.batches(RATED[scale], seed)[0]["row"]
+    return completions(supervised(scale, seed), asked, rated, 2, NEW_TOKENS[scale], jax.random.key(seed))
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def test_from_prompts_to_an_aligned_model(cli, folder, monkeypatch):
     assert "aligned: an aligned model and report.html; try: culet generate aligned" in out
     assert [row["step"] for row in read_log(folder / "aligned" / "front.jsonl")] == [0, 2, 4]
     page = (folder / "aligned" / "report.html").read_text()
-    assert "aligned by reinforce" in page and ": the" in page and "may be what that judge" in page
+    assert "aligned by reinforce" in page and ": the" in page and "reward hacking would go unseen" in page
     load(folder / "aligned")
     before = {path: path.stat().st_mtime_ns for path in (folder / "aligned" / "checkpoints").iterdir()}
     cli("align", *plan, "--out", "aligned")  # is done already
@@ -65,7 +65,7 @@ def test_a_judge_that_does_not_answer_stops_the_run(cli, folder, monkeypatch):
 
 def test_what_a_plan_may_name_is_listed(cli):
     out, _ = cli("align", "--list")
-    for name in ("j-bond", "anchor_rate", "length-near", "endpoint-judge", "learning_rate"):
+    for name in ("j-bond", "reference_rate", "length-near", "endpoint-judge", "learning_rate"):
         assert name in out
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from culet.align.methods import JBond, Reinforce
+from culet.align.methods import JBond, Likelihood, Reinforce
 from culet.align.rewards import Answer
 from culet.cli.align.plan import read_plan
 from culet.cli.align.sources import JUDGES, METHODS, REWARDS, build
@@ -55,7 +55,7 @@ def test_whole_numbers_are_numbers(file):
 @pytest.mark.parametrize(
     ("given", "settings", "told"),
     [
-        (flags(), ["reward.target=3"], "the evaluator would be what the run learns from"),
+        (flags(), ["reward.target=3"], "the evaluator equals the training reward: reward hacking would go unseen"),
         (flags(), [], "reward length-near needs 'target'"),
         (flags(method="magic"), ["reward.target=3"], "method 'magic' is unknown; there are adversarial, best-of-n"),
         (flags(), ["reward.target=3", "reward.colour=3"], "has no setting 'colour'; it takes target, unit"),
@@ -92,6 +92,21 @@ def test_a_run_goes_on_only_with_its_own_plan(tmp_path):
     plan.keep()
     with pytest.raises(ValueError, match=r"holds a run with another plan \(recipe differ\)"):
         read_plan(None, flags(out=str(tmp_path)), [*settings, "recipe.steps=9"]).keep()
+
+
+def test_the_reference_model_may_have_its_old_name(tmp_path):
+    """Plans and folders of runs from before it was renamed are still read."""
+    settings = ["reward.target=3", "same_judge=true"]
+    old, new = ([*settings, f"recipe.{name}=0.5"] for name in ("anchor_rate", "reference_rate"))
+    plan = read_plan(None, flags(out=str(tmp_path)), old)
+    assert plan == read_plan(None, flags(out=str(tmp_path)), new) and plan.align_recipe().reference_rate == 0.5
+    plan.keep()
+    kept = tmp_path / "plan.json"
+    kept.write_text(kept.read_text().replace("reference_rate", "anchor_rate"))
+    plan.keep()
+    assert "anchor" not in kept.read_text()
+    drawn = read_plan(None, flags(method="likelihood"), [*settings, "method.source=anchor"]).align_method()
+    assert drawn == Likelihood(source="reference")
 
 
 def test_every_method_can_be_named_with_its_own_settings():
