@@ -54,6 +54,7 @@ def test_what_cannot_be_merged(cli, folders, tmp_path):
     assert "need --base" in cli.fails("merge", a, folders / "b", *out)
     assert "--weight is for" in cli.fails("merge", a, "--base", folders / "base", "--weight", 1, *out)
     assert "cannot be merged: " in cli.fails("merge", a, folders / "wide", "--method", "average", *out)
-    assert "expected one weight per model, got 1 weights for 2 models" in cli.fails("merge", a, a, "--method", "average", "--weight", 1, *out)
+    said = cli.fails("merge", a, a, "--method", "average", "--weight", 1, *out)
+    assert "expected one weight per model, got 1 weights for 2 models" in said
     assert str(tmp_path / "none") in cli.fails("merge", a, tmp_path / "none", "--method", "average", *out)
     assert not (tmp_path / "m").exists()
