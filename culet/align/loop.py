@@ -22,7 +22,7 @@ from culet.align.rewards.answer import Reward
 from culet.align.rewards.preference import Preference
 from culet.align.rollout import Prompts, Rollout, check_sampler, sample
 from culet.align.scorer import Scorer
-from culet.core import TrainState, fit, optimizer_of, training_step
+from culet.core import SlowCopy, TrainState, fit, optimizer_of, training_step
 from culet.core.settings import CheckpointEvery, Setting, Steps, TrainingRecipe, Warmup, WeightDecay
 from culet.lm import Decoder
 from culet.lm.sampling import Sampling
@@ -58,12 +58,7 @@ class ReferenceUpdate:
 
     def follow(self, reference: PyTree, policy: PyTree, step: Int[Array, ""]) -> PyTree:
         """The reference model after `step` steps, in float32: a shorter type would lose small steps to rounding."""
-        if self.reference_every:
-            now = step % self.reference_every == 0
-            return jax.tree.map(lambda old, new: jnp.where(now, new, old), reference, policy)
-        if self.reference_rate:
-            return jax.tree.map(lambda old, new: old + self.reference_rate * (new - old), reference, policy)
-        return reference
+        return SlowCopy(self.reference_rate or None, self.reference_every).update(reference, policy, step)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from culet.core.interrupt import Interrupted
     from culet.core.keys import as_key
     from culet.core.mesh import distributed, make_mesh, place, shard, shardings
-    from culet.core.optimizers import adamw, optimizer_of, warmup_cosine
+    from culet.core.optimizers import adamw, optimizer_of, optimizer_per_model, warmup_cosine
+    from culet.core.per_example import clipped_sum, per_example_gradients
     from culet.core.plot import line_plot
     from culet.core.settings import Setting, TrainingRecipe
+    from culet.core.slow_copy import SlowCopy
     from culet.core.train_state import TrainState, training_step
     from culet.core.tree import named_leaves
 
@@ -31,9 +33,11 @@ _HOME = {
     "files": ("atomic_folder", "atomic_write"),
     "keys": ("as_key",),
     "mesh": ("distributed", "make_mesh", "place", "shard", "shardings"),
-    "optimizers": ("adamw", "optimizer_of", "warmup_cosine"),
+    "optimizers": ("adamw", "optimizer_of", "optimizer_per_model", "warmup_cosine"),
+    "per_example": ("clipped_sum", "per_example_gradients"),
     "plot": ("line_plot",),
     "settings": ("Setting", "TrainingRecipe"),
+    "slow_copy": ("SlowCopy",),
     "train_state": ("TrainState", "training_step"),
     "tree": ("named_leaves",),
 }
@@ -45,6 +49,7 @@ __all__ = [
     "Interrupted",
     "NonFiniteError",
     "Setting",
+    "SlowCopy",
     "TrainState",
     "TrainingRecipe",
     "adamw",
@@ -52,13 +57,16 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "checkpoint_steps",
+    "clipped_sum",
     "distributed",
     "fit",
     "line_plot",
     "make_mesh",
     "named_leaves",
     "optimizer_of",
+    "optimizer_per_model",
     "pack",
+    "per_example_gradients",
     "place",
     "restore_checkpoint",
     "save_checkpoint",

@@ -1,5 +1,6 @@
 """Optimisers: AdamW with a warm-up and a cosine."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from culet.core.settings import TrainingRecipe
+from culet.core.tree import named_leaves
 
 
 def warmup_cosine(peak: float, *, steps: int, warmup: int, final: float = 0.1) -> optax.Schedule:
@@ -40,6 +42,31 @@ def optimizer_of(recipe: TrainingRecipe) -> tuple[optax.Schedule, optax.Gradient
         raise ValueError("the recipe has no learning rate")
     schedule = warmup_cosine(recipe.learning_rate, steps=recipe.steps, warmup=int(recipe.warmup * recipe.steps))
     return schedule, adamw(schedule, weight_decay=recipe.weight_decay)
+
+
+def optimizer_per_model(optimizers: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
+    """One optimiser out of several, each for the part of a pytree of models whose leaves' names begin with its key.
+
+    Names are those of `named_leaves`. With `{"actor": adamw(1e-4), "critic": adamw(1e-3), "critic.head": optax.sgd(1)}`
+    a leaf follows the longest key that is its name or ends before a dot of it; the key "" stands for all the others.
+
+    Raises ValueError, when it is first used, for a leaf that no key names and for a key that names no leaf.
+    """
+
+    def labels(parameters: Any) -> Any:
+        names = [name for name, _ in named_leaves(parameters)]
+        chosen = []
+        for name in names:
+            fitting = [key for key in optimizers if key in ("", name) or name.startswith(key + ".")]
+            if not fitting:
+                raise ValueError(f"no optimiser for {name}; there are some for {', '.join(optimizers)}")
+            chosen.append(max(fitting, key=len))
+        if unused := optimizers.keys() - set(chosen):
+            raise ValueError(f"there is an optimiser for {', '.join(sorted(unused))}, but no parameter of that name")
+        return jax.tree.unflatten(jax.tree.structure(parameters), chosen)
+
+    transforms: dict[Any, optax.GradientTransformation] = dict(optimizers)
+    return optax.partition(transforms, labels)
 
 
 def _matrices(parameters: Any) -> Any:

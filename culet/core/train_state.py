@@ -12,31 +12,43 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from culet.core.slow_copy import SlowCopy
+
 Sums = tuple[Float[Array, ""], Float[Array, ""], dict[str, Float[Array, ""]]]
 
 
 class TrainState(eqx.Module):
-    """The model with its float32 parameters, the optimiser's moments, the number of steps done and the random key."""
+    """The model with its float32 parameters, the optimiser's moments, the number of steps done and the random key.
+
+    The model may be any pytree of models, an actor and a critic say, and the optimiser one for each of them
+    (`optimizer_per_model`). `slow` holds the slow copy of them that `SlowCopy` keeps, where there is one.
+    """
 
     model: Any  # first, so that the leaves of the model come first among the leaves of the state (see `culprit` below)
     optimizer_state: Any
     step: Int[Array, ""]
     key: Key[Array, ""]
+    slow: Any = None
 
     @classmethod
-    def create(cls, model: Any, optimizer: optax.GradientTransformation, key: Key[Array, ""]) -> "TrainState":
+    def create(
+        cls, model: Any, optimizer: optax.GradientTransformation, key: Key[Array, ""], slow: SlowCopy | None = None
+    ) -> "TrainState":
         """The state before the first step. All floating leaves of `model` will be trained."""
-        return cls(model, optimizer.init(_trained(model)), jnp.zeros((), jnp.int32), key)
+        copy = None if slow is None else slow.create(model)
+        return cls(model, optimizer.init(_trained(model)), jnp.zeros((), jnp.int32), key, copy)
 
 
 def training_step(
-    loss: Callable[[Any, Any, Key[Array, ""]], Sums],
+    loss: Callable[..., Sums],
     optimizer: optax.GradientTransformation,
     *,
     micro_batches: int = 1,
     compute_dtype: Any = None,
     clip: float | None = None,
     schedule: optax.Schedule | None = None,
+    slow: SlowCopy | None = None,
+    unit: str = "tokens",
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
     """Builds `step(state, batch, frozen=None) -> (state, metrics)` for `fit`.
 
@@ -50,37 +62,42 @@ def training_step(
     `eqx.partition`, if the state's model is only what shall be trained: it is put back for the loss, gets no gradient
     and no optimiser state, and as an argument in `fit(fixed=...)` stays out of checkpoints.
 
-    Metrics: `loss`; the loss function's own, divided by the weight; `tokens` (the weight); `gradient_norm` before
-    clipping; `learning_rate` if `schedule` is given; and `culprit`: the index among `jax.tree.leaves(state)` of the
-    first parameter whose gradient or update is not finite, -1 when all are.
+    With a rule `slow`, here and in `TrainState.create`, the state carries a slow copy that follows the model after each
+    step, and the loss is called with it as a fourth argument: `loss(model, batch, key, copy)`. It gets no gradient.
+
+    Metrics: `loss`; the loss function's own, divided by the weight; `tokens`, or another `unit` (the weight);
+    `gradient_norm` before clipping, over all models together; `learning_rate` if `schedule` is given; and `culprit`:
+    the index among `jax.tree.leaves(state)` of the first parameter whose gradient or update is not finite, -1 when all
+    are. Raises ValueError for a batch that cannot be cut into micro-batches, and for a state without the slow copy.
     """
 
-    def total(trained: Any, rest: Any, batch: Any, key: Key[Array, ""]) -> Any:
-        model = eqx.combine(trained, rest)
-        if compute_dtype is not None:
-            model = _cast(model, compute_dtype)
-        value, weight, metrics = loss(model, batch, key)
+    def total(trained: Any, rest: Any, copy: Any, batch: Any, key: Key[Array, ""]) -> Any:
+        models = eqx.combine(trained, rest), copy
+        model, copy = models if compute_dtype is None else _cast(models, compute_dtype)
+        value, weight, metrics = loss(model, batch, key) if slow is None else loss(model, batch, key, copy)
         return value, (weight, metrics)
 
-    def sums(trained: Any, rest: Any, batch: Any, key: Key[Array, ""]) -> Any:
+    def sums(trained: Any, rest: Any, copy: Any, batch: Any, key: Key[Array, ""]) -> Any:
         """`((sum, (weight, metrics)), gradient of the sum)` of the whole batch."""
         gradient = jax.value_and_grad(total, has_aux=True)
         if micro_batches == 1:
-            return gradient(trained, rest, batch, key)
+            return gradient(trained, rest, copy, batch, key)
         parts = jax.tree.map(lambda x: _micro(x, micro_batches), batch), jax.random.split(key, micro_batches)
-        like = jax.eval_shape(lambda part: gradient(trained, rest, *part), jax.tree.map(lambda x: x[0], parts))
+        like = jax.eval_shape(lambda part: gradient(trained, rest, copy, *part), jax.tree.map(lambda x: x[0], parts))
         zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
 
         def add(so_far: Any, part: Any) -> Any:
-            return jax.tree.map(jnp.add, so_far, gradient(trained, rest, *part)), None
+            return jax.tree.map(jnp.add, so_far, gradient(trained, rest, copy, *part)), None
 
         return jax.lax.scan(add, zero, parts)[0]
 
     def step(state: TrainState, batch: PyTree, frozen: Any = None) -> tuple[TrainState, dict[str, Array]]:
+        if slow is not None and state.slow is None:
+            raise ValueError("the state has no slow copy; give the rule `slow` to TrainState.create as well")
         key, loss_key = jax.random.split(state.key)
         trained = _trained(state.model)
         rest = state.model if frozen is None else eqx.combine(state.model, frozen)
-        (value, (weight, metrics)), gradient = sums(trained, rest, batch, loss_key)
+        (value, (weight, metrics)), gradient = sums(trained, rest, state.slow, batch, loss_key)
         weight = weight.astype(jnp.float32)
         share = 1 / jnp.where(weight == 0, 1, weight)  # avoid 0/0 when the weight is zero
         gradient = jax.tree.map(lambda g: g * share.astype(g.dtype), gradient)
@@ -93,12 +110,14 @@ def training_step(
             updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, trained)
             rate = None if schedule is None else jnp.asarray(schedule(state.step), jnp.float32)
         metrics = {name: value.astype(jnp.float32) * share for name, value in metrics.items()}
-        metrics |= {"loss": value.astype(jnp.float32) * share, "tokens": weight, "gradient_norm": norm}
+        metrics |= {"loss": value.astype(jnp.float32) * share, unit: weight, "gradient_norm": norm}
         metrics["culprit"] = _culprit(state.model, trained, squares, updates)
         if rate is not None:
             metrics["learning_rate"] = rate
         model = eqx.apply_updates(state.model, updates)
-        return TrainState(model, optimizer_state, state.step + 1, key), metrics
+        done = state.step + 1
+        copy = state.slow if slow is None else slow.update(state.slow, model, done)
+        return TrainState(model, optimizer_state, done, key, copy), metrics
 
     return step
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from culet import core
@@ -64,3 +65,53 @@ def test_the_optimizer_of_a_recipe():
         core.optimizer_of(Toy(learning_rate=None))
     with pytest.raises(ValueError, match="a batch of 16 cannot be cut into 3 micro-batches"):
         Toy(micro_batches=3)
+
+
+def test_an_actor_and_a_critic_with_an_optimiser_each():
+    """Against a loop that has two models, two optimisers and their two states."""
+
+    def losses(actor, critic, x):
+        advantage = x - jnp.sum(critic["w"]) * critic["head"]
+        return -jax.lax.stop_gradient(advantage) * jnp.sum(jnp.tanh(actor["w"])), advantage**2
+
+    start = {
+        "actor": {"w": jnp.array([0.1, -0.2])},
+        "critic": {"w": jnp.array([[0.3, 0.5]]), "head": jnp.float32(1)},
+        "critics": jnp.float32(2),  # whose name only begins like another
+    }
+    parts = {"actor": core.adamw(0.01), "critic": optax.sgd(0.1, momentum=0.9), "critic.head": optax.adam(0.2)}
+    both = core.optimizer_per_model(parts | {"": optax.set_to_zero()})
+
+    def loss(model, x, key):
+        one, other = losses(model["actor"], model["critic"], x)
+        return one + other, jnp.ones(()), {}
+
+    state = core.TrainState.create(start, both, jax.random.key(0))
+    step = jax.jit(core.training_step(loss, both))
+    actor, critic = start["actor"], start["critic"]
+    w, head = {"w": critic["w"]}, critic["head"]
+    memories = [parts[name].init(model) for name, model in (("actor", actor), ("critic", w), ("critic.head", head))]
+
+    @jax.jit
+    def by_hand(actor, w, head, memories, x):
+        slope = jax.grad(lambda a: losses(a, w | {"head": head}, x)[0])(actor)
+        slopes = jax.grad(lambda w, head: losses(actor, w | {"head": head}, x)[1], argnums=(0, 1))(w, head)
+        results = []
+        with jax.numpy_dtype_promotion("standard"):
+            models = zip(parts.values(), (slope, *slopes), memories, (actor, w, head), strict=True)
+            for optimizer, gradient, memory, model in models:
+                updates, memory = optimizer.update(gradient, memory, model)
+                results.append((optax.apply_updates(model, updates), memory))
+        return results
+
+    for i in range(4):
+        state, _ = step(state, jnp.float32(i))
+        (actor, a), (w, b), (head, c) = by_hand(actor, w, head, memories, jnp.float32(i))
+        memories = [a, b, c]
+    wanted = {"actor": actor, "critic": w | {"head": head}, "critics": start["critics"]}
+    for ours, hand in zip(jax.tree.leaves(state.model), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(ours, hand, rtol=1e-6, atol=1e-7)
+    with pytest.raises(ValueError, match=r"no optimiser for critics; there are some for actor, critic, critic\.head"):
+        core.optimizer_per_model(parts).init(start)
+    with pytest.raises(ValueError, match="an optimiser for policy, but no parameter of that name"):
+        core.optimizer_per_model({"": parts["actor"], "policy": parts["actor"]}).init(start)
