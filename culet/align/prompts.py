@@ -44,7 +44,7 @@ class PromptSet:
         """Raises ValueError for no rows, an empty prompt or completion, and rows with different numbers of completions.
 
         The end of a completion that is text is `end_id`, by default the tokenizer's EOS; tokens are taken as they are,
-        with their end if they have one.
+        with their end if they have one: those without it count as cut off.
         """
         if not rows:
             raise ValueError("there are no prompts")
@@ -56,7 +56,9 @@ class PromptSet:
         self.rows, self.tokenizer, self.completions = list(rows), tokenizer, counts.pop()
         self.prompts = as_prompts([row.tokens for row in rows])
         self.teacher_ids = np.array([_teacher_id(row.columns, number) for number, row in enumerate(rows)], np.int32)
-        self.tokens, self.lengths = self._encoded(tokenizer.eos_id if end_id is None else end_id)
+        end_id = tokenizer.eos_id if end_id is None else end_id
+        self.ends = sorted({end_id, *tokenizer.stop_ids})
+        self.tokens, self.lengths = self._encoded(end_id)
 
     def _encoded(self, end_id: int) -> tuple[Int[np.ndarray, "N K T"], Int[np.ndarray, "N K"]]:
         written: list[list[int]] = []
@@ -119,7 +121,8 @@ class PromptSet:
         tokens = np.zeros((lengths.size, new_tokens), np.int32)
         tokens[:, : written.shape[1]] = written
         mask = (np.arange(new_tokens) < lengths.reshape(-1, 1)).astype(np.float32)
-        not_drawn, finished = np.zeros(mask.shape, np.float32), np.ones(len(mask), bool)
+        not_drawn = np.zeros(mask.shape, np.float32)
+        finished = np.isin(tokens[np.arange(len(tokens)), lengths.ravel() - 1], self.ends)  # else cut off
         return Rollout(self.repeated(numbers, times), *jax.device_put((tokens, mask, finished, not_drawn, not_drawn)))
 
 

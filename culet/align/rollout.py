@@ -7,6 +7,7 @@ Axis letters: B rows, P prompt slots, N new tokens, L = P + N, V vocabulary, D w
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from culet.core import Episode
 from culet.lm import Decoder
 from culet.lm.decode import PIECE, advance, begin, left_padded, seen_in
 from culet.lm.sampling import Sampling
@@ -44,6 +46,35 @@ class Rollout(eqx.Module):
     def lengths(self) -> Int[Array, "B"]:
         """Tokens of each completion, its stop token among them."""
         return jnp.sum(self.mask, axis=1, dtype=jnp.int32)
+
+    def episode(self, rewards: Float[Array | np.ndarray, "B"]) -> Episode:
+        """The rollout as an episode with axes [B, N + 1], in which step t chooses token t of the completion.
+
+        `observation` [B, N + 1] is the token that was read last before that choice: the prompt's last one, then those
+        that were written. The state is the whole text up to there, which `prompts` and the observations so far spell.
+        `action` is the token that was written, and the reward of the completion comes with its last one. The last step
+        of a row observes that token. It is terminal where that is a stop token; where the limit on new tokens cut the
+        completion off the row is truncated, and the value of its last state is not 0. `extras` holds the sampler's
+        `log_probabilities`, under the model itself, and `drawn`, under what it drew from; 0 where nothing was chosen.
+        """
+        lengths, steps = self.lengths[:, None], jnp.arange(self.mask.shape[1] + 1)[None, :]
+        last = steps == lengths
+
+        def with_last_step(leaf: Array) -> Array:
+            return jnp.pad(jnp.where(self.mask == 0, 0, leaf), ((0, 0), (0, 1)))
+
+        tokens = with_last_step(self.completions)
+        return Episode(
+            observation=jnp.concatenate([self.prompts.tokens[:, -1:], tokens[:, :-1]], axis=1),
+            action=tokens,
+            reward=jnp.where(steps == lengths - 1, jnp.asarray(rewards)[:, None], 0.0),
+            terminal=last & self.finished[:, None],
+            last=last,
+            mask=(steps <= lengths).astype(jnp.float32),
+            extras={
+                "log_probabilities": with_last_step(self.log_probabilities), "drawn": with_last_step(self.drawn)
+            },
+        )  # fmt: skip
 
 
 def as_prompts(prompts: Sequence[Sequence[int]], slots: int | None = None) -> Prompts:
@@ -89,13 +120,21 @@ def sample(
     )
 
 
-def hidden(model: Decoder, rollout: Rollout, *, remat: bool = False, after: bool = False) -> Float[Array, "B N D"]:
-    """What the model makes of the text before each token of the completions, or with `after` of the text up to it."""
+def hidden(
+    model: Decoder, rollout: Rollout, *, remat: bool = False, where: Literal["before", "after", "around"] = "before"
+) -> Float[Array, "B _ D"]:
+    """The decoder's hidden states at the completions.
+
+    They are those of the text before each token [B N D], from which its log-probability comes; or those of the text
+    up to and with each token, "after" it [B N D]; or both, "around" the tokens [B N+1 D]: before each and after the
+    last.
+    """
     tokens = jnp.concatenate([rollout.prompts.tokens, rollout.completions], axis=1)
     places = jnp.arange(tokens.shape[1])[None, :] - rollout.prompts.padding[:, None]
     run = jax.vmap(lambda row, positions: model.hidden(row, positions, remat=remat))
-    first = rollout.prompts.tokens.shape[1] - (0 if after else 1)
-    span = slice(0, first + rollout.completions.shape[1])
+    slots, new_tokens = rollout.prompts.tokens.shape[1], rollout.completions.shape[1]
+    first = slots if where == "after" else slots - 1
+    span = slice(0, slots + new_tokens - (1 if where == "before" else 0))
     return run(tokens[:, span], jnp.maximum(places[:, span], -1))[:, first:]
 
 

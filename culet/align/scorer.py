@@ -36,10 +36,14 @@ class Scorer(eqx.Module):
         """The number of the text before each token of the completions: the value of the state it was written in."""
         return self._product(hidden(self.decoder, rollout))
 
+    def of_states(self, rollout: Rollout) -> Float[Array, "B _"]:
+        """The same, and the number of the text after the last token: the values of all N + 1 states of an episode."""
+        return self._product(hidden(self.decoder, rollout, where="around"))
+
     def of_whole(self, rollout: Rollout) -> Float[Array, "B"]:
         """The number of each prompt with its completion, read at the last token that was written."""
         last = jnp.sum(rollout.mask, axis=1).astype(jnp.int32) - 1
-        after = hidden(self.decoder, rollout, after=True)
+        after = hidden(self.decoder, rollout, where="after")
         return self._product(jnp.take_along_axis(after, last[:, None, None], axis=1)[:, 0])
 
     def _product(self, hidden: Float[Array, "*B D"]) -> Float[Array, "*B"]:

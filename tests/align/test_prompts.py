@@ -23,7 +23,7 @@ def test_completions_may_be_tokens_as_they_were_written():
     row = PromptRow(text="b", tokens=WORDS.encode("b"), completions=([a] * 5, [end]))  # cut off, and ended at once
     rollout = PromptSet([row], WORDS).data(np.array([0]), 2, 5)
     assert rollout.completions.tolist() == [[a] * 5, [end, 0, 0, 0, 0]]
-    assert rollout.lengths.tolist() == [5, 1]
+    assert rollout.lengths.tolist() == [5, 1] and rollout.finished.tolist() == [False, True]
 
 
 def test_a_step_has_the_same_prompts_whenever_it_is_asked_for():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from culet.align import as_prompts, drawn_log_probabilities, log_probabilities, sample
-from culet.align.rollout import check_sampler
+from culet.align.rollout import Rollout, check_sampler
 from culet.lm.sampling import Sampling
 from tests.lm.small import small
 from tests.lm.test_sampling import kept
@@ -122,3 +122,26 @@ def test_no_gradient_goes_through_what_was_drawn():
 def test_bad_prompts_are_refused(prompts, slots, told):
     with pytest.raises(ValueError, match=told):
         as_prompts(prompts, slots)
+
+
+def test_a_rollout_gives_itself_as_an_episode():
+    """Against a loop over what was written: one row ended at once, one later, one at the limit, one was cut off."""
+    words, lengths, ended = np.arange(3, 15).reshape(4, 3), [1, 2, 3, 3], [True, True, True, False]
+    mask = np.array([[step < length for step in range(3)] for length in lengths], np.float32)
+    logs = -np.arange(1, 13, dtype=np.float32).reshape(4, 3)
+    rollout = Rollout(as_prompts([[7], [8, 9], [3, 4], [5]]), *map(jnp.asarray, (words, mask, ended, logs, 2 * logs)))
+    episode = rollout.episode(np.array([1.0, -2.0, 3.0, 4.0], np.float32))
+    assert episode.reward.shape == (4, 4)
+    for row, (first, reward) in enumerate([(7, 1.0), (9, -2.0), (4, 3.0), (5, 4.0)]):
+        length, steps = lengths[row], lengths[row] + 1
+        chosen = words[row, :length].tolist()
+        assert episode.observation[row, :steps].tolist() == [first, *chosen]
+        assert episode.action[row, :length].tolist() == chosen
+        assert episode.reward[row, :steps].tolist() == [0.0] * (length - 1) + [reward, 0.0]
+        assert episode.last[row].tolist() == [step == length for step in range(4)]
+        assert episode.terminal[row].tolist() == [ended[row] and step == length for step in range(4)]
+        assert episode.mask[row].tolist() == [1.0] * steps + [0.0] * (4 - steps)
+        assert episode.extras["log_probabilities"][row, :steps].tolist() == [*logs[row, :length].tolist(), 0.0]
+        assert episode.extras["drawn"][row, :length].tolist() == (2 * logs[row, :length]).tolist()
+    discounted = episode.returns(0.5, values=jnp.full((4, 4), 10.0))  # only the fourth goes on after its last step
+    np.testing.assert_allclose(discounted[:, 0], [1.0, -1.0, 0.75, 1.0 + 0.125 * 10])

@@ -240,3 +240,13 @@ def test_value_losses_by_hand():
     assert_close(held.total, 0.5 * (1.8**2 + 0.0025 + 36))
     assert_close(held_slope, [0, 0.05, -6])
     assert_close(held.metrics["value_loss"], held.total)
+
+
+def test_the_value_of_going_on_forever_is_not_that_of_ten_steps():
+    """One of reward at each step, and a limit of ten: 10 where it cut the episode off, 6.5 where that was the end."""
+    ones, ten, end = jnp.ones(10), jnp.full(10, 10.0), jnp.arange(10) == 9
+    for trace in (0.0, 0.95, 1.0):
+        found = generalised_advantages(ones, ten, ten, jnp.zeros(10, bool), end, discount=0.9, trace=trace)
+        assert_close(found.returns, ten)
+    ended = generalised_advantages(ones, ten, ten, end, end, discount=0.9, trace=1.0)
+    assert_close(ended.returns[0], (1 - 0.9**10) / 0.1)

@@ -15,7 +15,6 @@ from culet.align.experience import (
     Method,
     Models,
     RolloutSource,
-    ends,
     flat,
     sequence_log_probs,
     token_log_probs,
@@ -124,7 +123,9 @@ class GroupRelative(Method):
 class ProximalPolicy(Method):
     """PPO (Schulman and others 2017, 1707.06347) with a critic that begins as a copy of the policy.
 
-    Each token costs beta (log policy - log reference), and the reward comes with the last one.
+    Each token costs beta (log policy - log reference), and the reward comes with the last one. A completion that the
+    limit on new tokens cut off has not ended: the critic's value of the text after its last token stands for what would
+    have followed.
     """
 
     samples: int = 1
@@ -148,18 +149,19 @@ class ProximalPolicy(Method):
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
         """Values, advantages and returns of each token, [B, K, N]."""
         rollout, mask = experience.rollouts["policy"], written(experience.rollouts["policy"])
-        last = ends(rollout)
+        episode = flat(rollout).episode(experience.rewards["policy"].ravel())
         costs = self.beta * (rollout.log_probabilities - token_log_probs(models.reference, rollout))
-        rewards = jnp.where(last, experience.rewards["policy"][..., None], 0) - jnp.where(mask, costs, 0)
-        values = jnp.where(mask, models.critic.before_tokens(flat(rollout)).reshape(mask.shape), 0)
-        later = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
+        rewards = episode.reward[:, :-1] - flat(jnp.where(mask, costs, 0))
+        values = jnp.where(episode.mask == 0, 0, models.critic.of_states(flat(rollout)))
 
         def estimate(*row: Array) -> tuple[Array, Array]:
-            found = generalised_advantages(*row, discount=self.discount, trace=self.trace)
-            return found.advantages, found.returns
+            estimates = generalised_advantages(*row, discount=self.discount, trace=self.trace)
+            return estimates.advantages, estimates.returns
 
-        advantages, returns = jax.vmap(jax.vmap(estimate))(rewards, values, later, last, last)
-        return {"values": values, "advantages": advantages, "returns": returns}
+        steps = (rewards, values[:, :-1], values[:, 1:], episode.terminal[:, 1:], episode.last[:, 1:])
+        advantages, returns = jax.vmap(estimate)(*steps)
+        targets = {"values": values[:, :-1], "advantages": advantages, "returns": returns}
+        return {name: target.reshape(mask.shape) for name, target in targets.items()}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """`ppo` and `clipped_value_loss` per token."""
