@@ -51,6 +51,7 @@ class DecoderConfig:
     lru_blocks: int | None = None  # blocks of the recurrence's gate matrices; transformers takes `heads`
     conv_width: int = 4
     epsilon: float = 1e-6
+    causal: bool = True  # False: an encoder, in which a token sees what follows it too (see `culet.nn.attention`)
 
     def __post_init__(self):
         counts = ("layers", "width", "heads", "kv_heads", "head_dim", "hidden", "vocabulary", "context", "conv_width")
@@ -72,6 +73,10 @@ class DecoderConfig:
             )
         if self.lru_width and self.lru_blocks and self.lru_width % self.lru_blocks:
             raise ValueError(f"lru_width ({self.lru_width}) must be a multiple of lru_blocks ({self.lru_blocks})")
+        if "R" in self.kinds and not self.causal:
+            raise ValueError(
+                f"pattern {self.pattern!r} has recurrent layers, which run forward only, so causal=False cannot be"
+            )
         if self.rotated_dim % 2:
             raise ValueError(f"the rotated part of head_dim ({self.rotated_dim}) must be even")
 
@@ -91,6 +96,7 @@ class DecoderConfig:
 
 
 State = KeyValueCache | RecurrentState
+Inputs = Int[Array, "T"] | Float[Array, "T D"]  # token ids, or embeddings in their place
 
 
 class Block(eqx.Module):
@@ -114,15 +120,18 @@ class Block(eqx.Module):
             RMSNorm(config.width, config.epsilon) if config.post_norms else None for _ in range(2)
         )
 
-    def __call__(self, x: Float[Array, "T D"], positions: Int[Array, "T"]) -> Float[Array, "T D"]:
+    def __call__(
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], spans: Int[Array, "T"] | None = None
+    ) -> Float[Array, "T D"]:
         """A whole sequence."""
-        return self._feed_forward(x, self.mixer(self.mixer_norm(x), positions))
+        return self._feed_forward(x, self.mixer(self.mixer_norm(x), positions, spans))
 
     def extend(
-        self, x: Float[Array, "T D"], positions: Int[Array, "T"], state: Any, at: Int[Array, ""] | int
-    ) -> tuple[Float[Array, "T D"], State]:
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], state: Any, at: Int[Array, ""] | int,
+        spans: Int[Array, "T"] | None = None,
+    ) -> tuple[Float[Array, "T D"], State]:  # fmt: skip
         """T further tokens of a sequence; the state is of the mixer's own kind."""
-        mixed, state = self.mixer.extend(self.mixer_norm(x), positions, state, at)
+        mixed, state = self.mixer.extend(self.mixer_norm(x), positions, state, at, spans)
         return self._feed_forward(x, mixed), state
 
     def _feed_forward(self, x: Float[Array, "T D"], mixed: Float[Array, "T D"]) -> Float[Array, "T D"]:
@@ -147,15 +156,23 @@ def _mixer(config: DecoderConfig, kind: str, out_scale: float, key: Key[Array, "
     return Attention(
         config.width, config.heads, config.kv_heads, config.head_dim, rope=rope,
         window=config.window if local else None, scale=config.query_scale, cap=config.attention_cap,
-        norm_epsilon=config.epsilon if config.qk_norm else None, bias=config.biases, out_scale=out_scale, key=key,
+        norm_epsilon=config.epsilon if config.qk_norm else None, bias=config.biases, out_scale=out_scale,
+        causal=config.causal, key=key,
     )  # fmt: skip
 
 
 class Decoder(eqx.Module):
     """Tokens to logits. Computes in the dtype of its weights; norms, softmax, recurrences and logits in float32.
 
-    `positions` tell the documents of a packed row apart: they count up from 0 at each document's first token and are
-    -1 for padding. Without them the row is one document.
+    Three arguments recur:
+
+    - `inputs` are token ids `[T]`, or embeddings `[T, D]` that take the place of `embed(tokens)`, for instance with the
+      vectors of an image in some of its rows. They enter the first layer as they are: `embed` has already multiplied
+      its vectors by `config.embedding_scale`, and nothing is multiplied again.
+    - `positions` tell the documents of a packed row apart: they count up from 0 at each document's first token and are
+      -1 for padding. Without them the row is one document.
+    - `spans` give the same number, from 0 on, to tokens that see each other in both directions, and -1 to the others;
+      `culet.nn.attention` has the rule and a table of the masks it makes.
     """
 
     embedding: Float[Array, "V D"]
@@ -173,28 +190,32 @@ class Decoder(eqx.Module):
         self.final_norm = RMSNorm(config.width, config.epsilon)
         self.config = config
 
-    def __call__(self, tokens: Int[Array, "T"], positions: Int[Array, "T"] | None = None) -> Float[Array, "T V"]:
+    def __call__(
+        self, inputs: Inputs, positions: Int[Array, "T"] | None = None, spans: Int[Array, "T"] | None = None
+    ) -> Float[Array, "T V"]:
         """Next-token logits at every place of one sequence, in float32."""
-        return self.logits(self.hidden(tokens, positions))
+        return self.logits(self.hidden(inputs, positions, spans))
 
     def hidden(
-        self, tokens: Int[Array, "T"], positions: Int[Array, "T"] | None = None, *, remat: bool = False,
-        scan: bool = False,
+        self, inputs: Inputs, positions: Int[Array, "T"] | None = None, spans: Int[Array, "T"] | None = None, *,
+        remat: bool = False, scan: bool = False,
     ) -> Float[Array, "T D"]:  # fmt: skip
         """What `logits` maps to the vocabulary.
 
         `remat` keeps only the blocks' inputs for the backward pass. `scan` compiles one period of the layer pattern
         instead of every layer: much quicker to compile when deep, at the price of stacking the weights at each call.
+
+        Raises ValueError for `spans` in a model with recurrent layers, which run forward only.
         """
+        x, blocks = self._first(inputs), self.blocks
         if positions is None:
-            positions = jnp.arange(tokens.shape[0])
+            positions = jnp.arange(x.shape[0])
 
         def run(x: Float[Array, "T D"], blocks: tuple[Block, ...]) -> Float[Array, "T D"]:
             for block in blocks:
-                x = eqx.filter_checkpoint(block)(x, positions) if remat else block(x, positions)
+                x = eqx.filter_checkpoint(block)(x, positions, spans) if remat else block(x, positions, spans)
             return x
 
-        x, blocks = self._embed(tokens), self.blocks
         period = len(self.config.pattern)
         whole = len(blocks) // period * period
         if scan and whole > period:
@@ -205,13 +226,17 @@ class Decoder(eqx.Module):
         return self.final_norm(run(x, blocks))
 
     def extend(
-        self, tokens: Int[Array, "T"], positions: Int[Array, "T"], states: tuple[State, ...], at: Int[Array, ""] | int
-    ) -> tuple[Float[Array, "T D"], tuple[State, ...]]:
-        """Runs T further tokens from the states that `init_states` began; see `Attention.extend` for `at`."""
-        x = self._embed(tokens)
+        self, inputs: Inputs, positions: Int[Array, "T"], states: tuple[State, ...], at: Int[Array, ""] | int,
+        spans: Int[Array, "T"] | None = None,
+    ) -> tuple[Float[Array, "T D"], tuple[State, ...]]:  # fmt: skip
+        """Runs T further tokens from the states that `init_states` began.
+
+        See `Attention.extend` for `at` and for what may not be split between two calls, and for the errors raised.
+        """
+        x = self._first(inputs)
         new = []
         for block, state in zip(self.blocks, states, strict=True):
-            x, state = block.extend(x, positions, state, at)
+            x, state = block.extend(x, positions, state, at, spans)
             new.append(state)
         return self.final_norm(x), tuple(new)
 
@@ -231,6 +256,10 @@ class Decoder(eqx.Module):
         cap = self.config.logit_cap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
 
-    def _embed(self, tokens: Int[Array, "T"]) -> Float[Array, "T D"]:
-        """Scaled embeddings; the scale is rounded to the weights' dtype first, as the checkpoints were trained."""
+    def embed(self, tokens: Int[Array, "T"]) -> Float[Array, "T D"]:
+        """Embeddings times `config.embedding_scale`, which is rounded to the weights' dtype first, as in training."""
         return self.embedding[tokens] * jnp.asarray(self.config.embedding_scale, self.embedding.dtype)
+
+    def _first(self, inputs: Inputs) -> Float[Array, "T D"]:
+        """What the first layer reads."""
+        return self.embed(inputs) if inputs.ndim == 1 else inputs.astype(self.embedding.dtype)

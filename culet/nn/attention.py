@@ -1,4 +1,19 @@
-"""Causal grouped-query attention, whole sequences at once or piece by piece with a cache.
+"""Grouped-query attention, whole sequences at once or piece by piece with a cache.
+
+Which key a query sees is said by two integers for each token and two settings of the layer:
+
+    sees(q, k) = same document  and  (k <= q or same span)  and  q - k < window        in a causal layer
+    sees(q, k) = same document  and  abs(q - k) < window                               in a bidirectional layer
+
+A document starts where `positions` is 0 or less, so that each padding token is one of its own. A span is a number from
+0 on that several tokens share: an image, or a prefix that is read in both directions. -1 is no span. So
+
+    causal           no spans                     blocks (Gemma 3's images)   a number for each image, else -1
+    prefix-LM        0 in the prefix, else -1     encoder (EmbeddingGemma)    `causal=False`
+    packed rows      positions restart at 0       bidirectional, no window    0 everywhere, or `causal=False`
+
+The window of a causal layer bounds only what lies before a token, as in transformers: a span longer than the window is
+still seen to its end. That of a bidirectional layer bounds both sides.
 
 Axis letters: T queries, S keys, K key/value heads, G query heads per key/value head, H head dimension,
 R rows of queries (G T), D width.
@@ -27,7 +42,8 @@ class KeyValueCache(eqx.Module):
 class Attention(eqx.Module):
     """Multi-head attention with shared key/value heads (2305.13245), an optional window, norm and soft cap.
 
-    Order of operations: norm of queries and keys, rotation, scale, product, cap, mask, softmax in float32.
+    Order of operations: norm of queries and keys, rotation, scale, product, cap, mask, softmax in float32. What is
+    masked is said at the top of this file.
     """
 
     query: Linear
@@ -40,12 +56,14 @@ class Attention(eqx.Module):
     kv_heads: int = eqx.field(static=True)
     head_dim: int = eqx.field(static=True)
     window: int | None = eqx.field(static=True)
+    causal: bool = eqx.field(static=True)
     scale: float = eqx.field(static=True)
     cap: float | None = eqx.field(static=True)
 
     def __init__(
         self, width: int, heads: int, kv_heads: int, head_dim: int, *, rope: Rope, window: int | None, scale: float,
-        cap: float | None, norm_epsilon: float | None, bias: bool, out_scale: float, key: Key[Array, ""],
+        cap: float | None, norm_epsilon: float | None, bias: bool, out_scale: float, causal: bool = True,
+        key: Key[Array, ""],
     ):  # fmt: skip
         """`norm_epsilon` switches the norm of queries and keys on; `bias` is the output's, the others have none."""
         query_key, key_key, value_key, output_key = jax.random.split(key, 4)
@@ -56,40 +74,52 @@ class Attention(eqx.Module):
         self.query_norm = None if norm_epsilon is None else RMSNorm(head_dim, norm_epsilon)
         self.key_norm = None if norm_epsilon is None else RMSNorm(head_dim, norm_epsilon)
         self.rope, self.kv_heads, self.head_dim = rope, kv_heads, head_dim
-        self.window, self.scale, self.cap = window, scale, cap
+        self.window, self.causal, self.scale, self.cap = window, causal, scale, cap
 
-    def __call__(self, x: Float[Array, "T D"], positions: Int[Array, "T"]) -> Float[Array, "T D"]:
-        """Attends within each document of a whole sequence; a document starts where `positions` restarts at 0."""
+    def __call__(
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], spans: Int[Array, "T"] | None = None
+    ) -> Float[Array, "T D"]:
+        """Attends within a whole sequence, as `positions` and `spans` allow."""
         queries, keys, values = self._project(x, positions)
         documents = jnp.cumsum(positions <= 0)
-        out = self._attend_blocks(queries, keys, values, jnp.arange(x.shape[0]), documents)
-        return self.output(out)
+        return self.output(self._attend_blocks(queries, keys, values, documents, spans))
 
     def extend(
-        self, x: Float[Array, "T D"], positions: Int[Array, "T"], cache: KeyValueCache, at: Int[Array, ""] | int
-    ) -> tuple[Float[Array, "T D"], KeyValueCache]:
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], cache: KeyValueCache, at: Int[Array, ""] | int,
+        spans: Int[Array, "T"] | None = None,
+    ) -> tuple[Float[Array, "T D"], KeyValueCache]:  # fmt: skip
         """Attends from T further tokens, which take slots `at .. at + T - 1`, to themselves and to the cache.
 
         Slot minus position is the left padding of the row, the same for all its tokens. Pieces of more than one token
         must start at a multiple of T, and T must divide the size of a ring, so that no piece wraps around.
-        `at` is the Python integer 0 for the first piece, which then does not read the cache at all.
+        `at` is the Python integer 0 for the first piece, which then does not read the cache at all. A span must lie
+        within one piece: the cache does not keep spans, so a later piece with the same number begins another span.
+
+        Raises ValueError in a bidirectional layer, whose tokens would have to see some that are still to come.
         """
+        if not self.causal:
+            raise ValueError("a bidirectional layer has no cache: give it the whole sequence at once")
         queries, keys, values = self._project(x, positions)
         keys, values = keys.astype(cache.keys.dtype).swapaxes(0, 1), values.astype(cache.values.dtype).swapaxes(0, 1)
         tokens, slots = x.shape[0], cache.keys.shape[1]
         slot = jnp.asarray(at % slots, jnp.int32)
         written = KeyValueCache(_write(cache.keys, keys, slot), _write(cache.values, values, slot))
         padding = at - positions[0]
+        seen_spans = spans
         if isinstance(at, int) and at == 0 and tokens > 1:
             seen, seen_positions = KeyValueCache(keys, values), positions
         elif tokens == 1 or self.window is None:
-            seen, seen_positions = written, _slot_positions(slots, at + tokens) - padding
+            seen, seen_positions = written, slot_positions(slots, at + tokens) - padding
+            if spans is not None:
+                seen_spans = jax.lax.dynamic_update_slice_in_dim(jnp.full(slots, -1), spans.astype(int), slot, axis=0)
         else:  # the piece may overwrite ring slots that its first tokens still see
             seen = jax.tree.map(
                 lambda old, new: jnp.concatenate([old, new], axis=1), cache, KeyValueCache(keys, values)
             )
-            seen_positions = jnp.concatenate([_slot_positions(slots, at) - padding, positions])
-        mask = (seen_positions >= 0)[None, :] & self._reach(positions, seen_positions)
+            seen_positions = jnp.concatenate([slot_positions(slots, at) - padding, positions])
+            if spans is not None:
+                seen_spans = jnp.concatenate([jnp.full(slots, -1), spans])
+        mask = (seen_positions >= 0)[None, :] & self._reach(positions, seen_positions, spans, seen_spans)
         return self.output(self._attend(queries, seen.keys, seen.values, mask)), written
 
     def init_cache(self, capacity: int, piece: int, dtype: jnp.dtype) -> KeyValueCache:
@@ -109,10 +139,18 @@ class Attention(eqx.Module):
         queries, keys = self.rope(queries, positions), self.rope(keys, positions)
         return queries.reshape(tokens, self.kv_heads, -1, self.head_dim), keys, values
 
-    def _reach(self, queries: Int[Array, "T"], keys: Int[Array, "S"]) -> Bool[Array, "T S"]:
-        """Which keys lie in the past of which queries, and in their window."""
+    def _reach(
+        self, queries: Int[Array, "T"], keys: Int[Array, "S"], query_spans: Int[Array, "T"] | None,
+        key_spans: Int[Array, "S"] | None,
+    ) -> Bool[Array, "T S"]:  # fmt: skip
+        """Which places the rules at the top of this file let see which, documents aside."""
         distance = queries[:, None] - keys[None, :]
-        return (distance >= 0) if self.window is None else (distance >= 0) & (distance < self.window)
+        if not self.causal:
+            return jnp.ones_like(distance, bool) if self.window is None else jnp.abs(distance) < self.window
+        seen = distance >= 0
+        if query_spans is not None and key_spans is not None:
+            seen |= (query_spans[:, None] == key_spans[None, :]) & (query_spans >= 0)[:, None]
+        return seen if self.window is None else seen & (distance < self.window)
 
     def _attend(self, queries, keys, values, mask: Bool[Array, "T S"]) -> Float[Array, "T N"]:
         """Softmax attention of queries [T K G H] over keys and values [K S H]."""
@@ -150,23 +188,30 @@ class Attention(eqx.Module):
             scores = self.cap * jnp.tanh(scores / self.cap)
         return jax.nn.softmax(jnp.where(mask, scores, MASKED), axis=-1)
 
-    def _attend_blocks(self, queries, keys, values, slots: Int[Array, "T"], documents: Int[Array, "T"]):
+    def _attend_blocks(self, queries, keys, values, documents: Int[Array, "T"], spans: Int[Array, "T"] | None):
         """Whole-sequence attention; a long one goes block by block, so that scores are never `T x T` in memory."""
         tokens, keys, values = queries.shape[0], keys.swapaxes(0, 1), values.swapaxes(0, 1)
+
+        def mask(query_at: Int[Array, "T"], key_at: Int[Array, "S"]) -> Bool[Array, "T S"]:
+            of_queries, of_keys = (None, None) if spans is None else (spans[query_at], spans[key_at])
+            same_document = documents[query_at][:, None] == documents[key_at][None, :]
+            return self._reach(query_at, key_at, of_queries, of_keys) & same_document
+
         if tokens <= 2 * QUERY_BLOCK:
-            mask = self._reach(slots, slots) & (documents[:, None] == documents[None, :])
-            return self._attend(queries, keys, values, mask)
+            return self._attend(queries, keys, values, mask(jnp.arange(tokens), jnp.arange(tokens)))
         blocks = -(-tokens // QUERY_BLOCK)
-        span = tokens if self.window is None else min(tokens, QUERY_BLOCK + self.window - 1)
+        if self.window is None or (spans is not None and self.causal):  # how far a span reaches ahead is not known
+            before, near = tokens, tokens
+        else:
+            before = self.window - 1
+            near = min(tokens, QUERY_BLOCK + before * (1 if self.causal else 2))
 
         @jax.checkpoint
         def block(start):
             query_at = jnp.minimum(start + jnp.arange(QUERY_BLOCK), tokens - 1)
-            first = jnp.clip(start + QUERY_BLOCK - span, 0, tokens - span)
-            key_at = first + jnp.arange(span)
-            mask = self._reach(query_at, key_at) & (documents[query_at][:, None] == documents[key_at][None, :])
-            near_keys, near_values = (jax.lax.dynamic_slice_in_dim(x, first, span, axis=1) for x in (keys, values))
-            return self._attend(queries[query_at], near_keys, near_values, mask)
+            first = jnp.clip(start - before, 0, tokens - near)
+            near_keys, near_values = (jax.lax.dynamic_slice_in_dim(x, first, near, axis=1) for x in (keys, values))
+            return self._attend(queries[query_at], near_keys, near_values, mask(query_at, first + jnp.arange(near)))
 
         out = jax.lax.map(block, jnp.arange(blocks) * QUERY_BLOCK)
         return out.reshape(blocks * QUERY_BLOCK, -1)[:tokens]
@@ -176,25 +221,31 @@ class Attention(eqx.Module):
 def _write(
     cache: Float[Array, "*rows K S H"], new: Float[Array, "*rows K T H"], slot: Int[Array, ""]
 ) -> Float[Array, "*rows K S H"]:
-    """The cache with `new` in the slots from `slot` on.
-
-    The rows of a batch share the slot, and say so here: left to itself, `vmap` would make this a scatter, which copies
-    the whole cache for every token.
-    """
+    """The cache with `new` in the slots from `slot` on, in place where the cache is not used again."""
     return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis=-2)
 
 
 @_write.def_vmap
 def _write_rows(rows: int, batched: list[bool], cache: Array, new: Array, slot: Array) -> tuple[Array, bool]:
-    assert not batched[2], "rows of one batch must share the slot they write to"
+    """Under `vmap`: one update if the rows share the slot, else one for each row.
+
+    Left to itself `vmap` would make a scatter of the second, for which XLA may copy the whole cache at every token.
+    """
     cache, new = (
         part if has_rows else jnp.broadcast_to(part, (rows, *part.shape))
         for part, has_rows in zip((cache, new), batched, strict=False)
     )
-    return _write(cache, new, slot), True
+    if not batched[2]:
+        return _write(cache, new, slot), True
+
+    def write(row: Int[Array, ""], cache: Array) -> Array:
+        at = [row] + [0] * (cache.ndim - 3) + [slot[row], 0]
+        return jax.lax.dynamic_update_slice(cache, jax.lax.dynamic_slice_in_dim(new, row, 1), at)
+
+    return jax.lax.fori_loop(0, rows, write, cache), True
 
 
-def _slot_positions(slots: int, filled: Int[Array, ""] | int) -> Int[Array, "S"]:
+def slot_positions(slots: int, filled: Int[Array, ""] | int) -> Int[Array, "S"]:
     """Which token each slot of a ring holds after `filled` tokens: the latest one that fits; negative if none."""
     last = filled - 1
     return last - (last - jnp.arange(slots)) % slots

@@ -103,15 +103,23 @@ class RecurrentBlock(eqx.Module):
         self.conv_bias = jnp.zeros((channels,))
         self.lru = GatedRecurrence(channels, blocks, key=lru_key)
 
-    def __call__(self, x: Float[Array, "T D"], positions: Int[Array, "T"]) -> Float[Array, "T D"]:
-        """Runs over a whole sequence; state and convolution restart where `positions` does."""
-        return self.extend(x, positions, self.init_cache(x.dtype), 0)[0]
+    def __call__(
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], spans: Int[Array, "T"] | None = None
+    ) -> Float[Array, "T D"]:
+        """Runs over a whole sequence; state and convolution restart where `positions` does. Errors as for `extend`."""
+        return self.extend(x, positions, self.init_cache(x.dtype), 0, spans)[0]
 
     def extend(
-        self, x: Float[Array, "T D"], positions: Int[Array, "T"], cache: RecurrentState, at: Int[Array, ""] | int
-    ) -> tuple[Float[Array, "T D"], RecurrentState]:
-        """Runs over T further tokens from a state; `at` is of no use here. Negative positions are padding."""
+        self, x: Float[Array, "T D"], positions: Int[Array, "T"], cache: RecurrentState, at: Int[Array, ""] | int,
+        spans: Int[Array, "T"] | None = None,
+    ) -> tuple[Float[Array, "T D"], RecurrentState]:  # fmt: skip
+        """Runs over T further tokens from a state; `at` is of no use here. Negative positions are padding.
+
+        Raises ValueError for `spans`, that is, tokens that see each other in both directions.
+        """
         del at
+        if spans is not None:
+            raise ValueError("a recurrent layer runs forward only: it cannot take spans, which look ahead")
         inputs = jnp.where((positions >= 0)[:, None], self.linear_x(x), jnp.zeros((), x.dtype))
         inputs = jnp.concatenate([cache.inputs, inputs])
         mixed, hidden = self.lru(self._convolve(inputs, positions), positions, cache.hidden)

@@ -146,9 +146,68 @@ def test_embedding_scale_is_rounded_to_the_dtype_of_the_weights():
     config = dataclasses.replace(build("gemma").config, width=40, embedding_scale=40**0.5)
     model = random_weights(config.init)
     ones = eqx.tree_at(lambda model: model.embedding, model, jnp.ones((50, 40)))
-    assert float(ones._embed(IDS)[0, 0]) == np.float32(40**0.5)
+    assert float(ones.embed(IDS)[0, 0]) == np.float32(40**0.5)
     rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), ones)
-    assert float(rounded._embed(IDS)[0, 0]) == 6.3125
+    assert float(rounded.embed(IDS)[0, 0]) == 6.3125
+
+
+def test_embeddings_of_tokens_give_the_logits_of_the_tokens_bit_for_bit():
+    """Operation by operation; a compiled whole may round the product with the scale elsewhere."""
+    config = dataclasses.replace(build("gemma3_text").config, embedding_scale=3.0, pattern="L", layers=1)
+    model = random_weights(config.init)
+    np.testing.assert_array_equal(model(model.embed(IDS)), model(IDS))
+    np.testing.assert_array_equal(model.embed(IDS), model.embedding[IDS] * 3)
+    states = model.init_states(TOKENS, 4)
+    by_token, by_vector = (model.extend(x[:4], jnp.arange(4), states, 0)[0] for x in (IDS, model.embed(IDS)))
+    np.testing.assert_array_equal(by_token, by_vector)
+
+
+def test_rows_of_the_embeddings_may_be_replaced_by_vectors_from_elsewhere():
+    """A vector that is another token's embedding stands for that token; what is behind it changes, nothing before."""
+    model = build("gemma3_text")
+    place, other = 9, (IDS[9] + 1) % 50
+    mixed = model.embed(IDS).at[place].set(model.embed(other[None])[0])
+    logits = run(model, mixed, None)
+    assert_same(logits, run(model, IDS.at[place].set(other), None))
+    assert_same(logits[:place], run(model, IDS, None)[:place])
+    assert np.abs(logits[place:] - run(model, IDS, None)[place:]).max() > 0.1
+    slope = eqx.filter_jit(jax.grad(lambda x: jnp.sin(model(x)[-1]).sum()))(mixed)
+    assert np.abs(slope[place]).max() > 0  # an encoder of images could learn through it
+
+
+IMAGES = jnp.array([-1] * 2 + [0] * 4 + [-1] * 2 + [1] * 4 + [-1] * 12)
+
+
+def test_spans_reach_every_layer_whole_scanned_and_in_pieces():
+    model = build("gemma3_text")
+    run_spans = eqx.filter_jit(lambda model, scan: model.logits(model.hidden(IDS, None, IMAGES, scan=scan)))
+    whole = run_spans(model, False)
+    assert np.abs(whole[2] - run(model, IDS, None)[2]).max() > 0.1
+    assert_same(whole[:2], run(model, IDS, None)[:2])
+    deep = random_weights(dataclasses.replace(model.config, pattern="LG", layers=4).init, spread=1.5)
+    assert_same(run_spans(deep, True), run_spans(deep, False))
+    states, out = model.init_states(TOKENS, 8), []
+    for at in range(0, TOKENS, 8):  # no image is split
+        span = slice(at, at + 8)
+        hidden, states = eqx.filter_jit(model.extend)(
+            IDS[span], jnp.arange(at, at + 8), states, at and jnp.asarray(at), IMAGES[span]
+        )
+        out.append(model.logits(hidden))
+    assert_same(jnp.concatenate(out), whole)
+
+
+def test_an_encoder_sees_both_ways_within_its_window_and_has_no_cache():
+    model = random_weights(dataclasses.replace(build("gemma3_text").config, causal=False, layers=1).init, spread=1.5)
+    slope = eqx.filter_jit(jax.grad(lambda x: jnp.sin(model(x)[10]).sum()))(model.embed(IDS))
+    np.testing.assert_array_equal(np.flatnonzero(np.abs(slope).sum(axis=1)), np.arange(7, 14))  # window 4
+    with pytest.raises(ValueError, match="no cache"):
+        model.extend(IDS[:4], jnp.arange(4), model.init_states(8, 4), 0)
+
+
+def test_recurrent_layers_refuse_spans():
+    model = build("griffin")
+    with pytest.raises(ValueError, match="recurrent layer runs forward only"):
+        model(IDS, None, IMAGES)
 
 
 def test_initial_logits_are_moderate():
@@ -168,6 +227,7 @@ GOOD = DecoderConfig(
     [
         ({"layers": 0}, "layers is 0"),
         ({"conv_width": 0}, "conv_width is 0"),
+        ({"causal": False}, "run forward only"),
         ({"kv_heads": 3}, r"heads \(4\) must be a multiple of kv_heads \(3\)"),
         ({"pattern": ""}, "pattern ''"),
         ({"pattern": "LX"}, "pattern 'LX'.*letters L, G, R"),

@@ -81,6 +81,7 @@ CONFIG_MUTANTS: dict[str, tuple[tuple[str, ...], Callable[[DecoderConfig], dict]
     ),
     "all layers global": (("gemma2", "gemma3_text"), lambda config: {"pattern": "G"}),
     "all layers local": (("gemma", "vaultgemma"), lambda config: {"pattern": "L", "window": 20}),
+    "attention in both directions": (GEMMAS, lambda config: {"causal": False}),
     "norm of queries and keys switched": (GEMMAS, lambda config: {"qk_norm": not config.qk_norm}),
     "post-norms switched": (ALL, lambda config: {"post_norms": not config.post_norms}),
 }  # fmt: skip
