@@ -125,7 +125,8 @@ class _Batch:
     def advance(self, steps: int) -> bool:
         """Writes up to `steps` more tokens per row; whether there is more to come."""
         before, self.written = self.written, min(self.written + steps, self.limit)
-        decoding = self.decoding = advance(self.model, self.decoding, self.sampling, self.stop_ids, self.written)
+        steps = self.written - before
+        decoding = self.decoding = advance(self.model, self.decoding, self.sampling, self.stop_ids, steps)
         tokens, logprobs, lengths, done = jax.device_get(
             (decoding.tokens, decoding.log_probabilities, decoding.lengths, decoding.done)
         )

@@ -25,8 +25,8 @@ def small_pieces(monkeypatch):
 def write(model, prompts, sampling=None, stop_ids=NONE, calls=(NEW,)):
     keys = jax.random.split(jax.random.key(3), len(prompts))
     running = decode.start(model, prompts, NEW, keys, track_seen=True)
-    for until in calls:
-        running = decode.advance(model, running, sampling or Sampling(), stop_ids, until)
+    for steps in calls:
+        running = decode.advance(model, running, sampling or Sampling(), stop_ids, steps)
     return running
 
 
@@ -68,7 +68,7 @@ def test_a_prompt_in_pieces_is_the_prompt_at_once(monkeypatch):
 
 def test_stopping_and_going_on_changes_nothing():
     model, sampling = small("griffin-100m"), Sampling(temperature=1.0)
-    assert tokens_of(write(model, PROMPTS, sampling, calls=(1, 2, 9, NEW))) == tokens_of(
+    assert tokens_of(write(model, PROMPTS, sampling, calls=(1, 1, 7, NEW - 9))) == tokens_of(
         write(model, PROMPTS, sampling)
     )
 
@@ -93,3 +93,66 @@ def test_the_penalty_counts_prompt_and_written_tokens_but_no_padding():
         written = tokens_of(running, row)
         assert set(np.flatnonzero(running.seen[row])) == {*prompt, *written}
     assert len(set(tokens_of(running, 0))) > len(set(tokens_of(write(model, PROMPTS[:3]), 0)))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_rows_that_enter_a_running_batch_write_what_they_would_alone(name):
+    """Three rows, four prompts that enter at different times and one in the place of another.
+
+    That a batch which begins together writes what each row would alone is shown above.
+    """
+    model, sampling = small(name), Sampling(temperature=1.0)
+    fresh = decode.start(model, PROMPTS, NEW, jax.random.split(jax.random.key(3), len(PROMPTS)), track_seen=False)
+    batch = decode.idle(model, rows=3, capacity=64, room=24)
+    written: dict[int, list[int]] = {}
+    where: dict[int, int] = {}
+    for row, prompt, steps in ((0, 1, 3), (2, 2, 5), (1, 3, NEW), (0, 0, NEW)):
+        batch, where[row] = decode.insert(model, batch, row, fresh, source=prompt), prompt
+        batch = decode.advance(model, batch, sampling, NONE, steps)
+        for at, writer in where.items():
+            written[writer] = np.asarray(batch.tokens)[at, : int(batch.count[at])].tolist()
+    together = tokens_of(decode.advance(model, fresh, sampling, NONE, NEW))
+    assert [len(written[prompt]) for prompt in range(len(PROMPTS))] == [NEW, 24, 24, 24]
+    assert [written[prompt][:NEW] for prompt in range(len(PROMPTS))] == together
+
+
+def test_a_row_enters_a_batch_that_began_together():
+    """Its place was shared with the others until then; the penalty counts its own tokens alone."""
+    model, sampling = small("gemma-2-2b"), Sampling(repetition_penalty=1e6)
+    expected = tokens_of(write(model, [*PROMPTS[:3]], sampling))
+    keys = jax.random.split(jax.random.key(3), 2)
+    running = decode.start(model, [PROMPTS[0], PROMPTS[1]], NEW, keys, track_seen=True)
+    running = decode.advance(model, running, sampling, NONE, 5)
+    fresh = decode.start(model, [PROMPTS[2]], NEW, keys[:1], track_seen=True)
+    running = decode.insert(model, running, 0, fresh)
+    running = decode.advance(model, running, sampling, NONE, NEW)
+    assert tokens_of(running, 0) == expected[2] and tokens_of(running, 1) == expected[1]
+    assert running.seen is not None
+    assert set(np.flatnonzero(running.seen[0])) == {*PROMPTS[2], *expected[2]}
+
+
+def test_a_row_that_does_not_fit_or_has_begun_is_refused():
+    model = small("gemma-2-2b")
+    batch = decode.idle(model, rows=2, capacity=40, room=24, track_seen=True)
+    fresh = decode.start(model, [PROMPTS[1]], NEW, jax.random.split(jax.random.key(0), 1), track_seen=False)
+    with pytest.raises(ValueError, match="track_seen"):
+        decode.insert(model, batch, 0, fresh)
+    batch = decode.idle(model, rows=2, capacity=40, room=24)
+    with pytest.raises(ValueError, match="37 tokens and a completion of up to 24 do not fit a cache of 40"):
+        decode.insert(model, batch, 0, fresh)
+    with pytest.raises(ValueError, match="before it writes"):
+        decode.insert(model, batch, 0, decode.advance(model, fresh, Sampling(), NONE, 1))
+
+
+def test_a_prompt_with_spans_is_read_in_one_piece_if_a_span_would_be_split():
+    model = small("gemma-3-1b")
+    tokens, padding = decode.left_padded([PROMPTS[1]], 48)
+    spans = np.full((1, 48), -1)
+    spans[0, 28:34] = 0  # pieces are of 16
+    keys = jax.random.split(jax.random.key(0), 1)
+    ids, places = jnp.asarray(tokens[0]), jnp.maximum(jnp.arange(48) - padding[0], -1)
+    for vectors in (None, jax.vmap(model.embed)(jnp.asarray(tokens))):
+        decoding = decode.begin(model, tokens, padding, 8, keys, track_seen=False, embeddings=vectors, spans=spans)
+        expected = model.hidden(ids, places, jnp.asarray(spans[0]))[-1]
+        np.testing.assert_allclose(decoding.hidden[0], expected, rtol=1e-3, atol=1e-4)
+    assert np.abs(expected - model.hidden(ids, places)[-1]).max() > 0.01
