@@ -105,11 +105,6 @@ def _program(learning_rate: float, steps: int, cooling: float, several: bool) ->
     start = round((1 - cooling) * steps)
     rate = optax.linear_schedule(learning_rate, FINAL_RATE * learning_rate, steps - start, start)
     optimizer = optax.adam(rate if cooling else learning_rate)
-    one = training_step(objective, optimizer)
-
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Array]]:
-        state, metrics = one(state, batch)
-        return state, metrics | {"images": metrics.pop("tokens")}
-
+    step = training_step(objective, optimizer, unit="images")
     shared = {"images": 0, "beta": None, "gamma": None, "capacity": None}
     return optimizer, jax.vmap(step, in_axes=(0, shared)) if several else step

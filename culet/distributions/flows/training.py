@@ -133,13 +133,13 @@ def _step(loss: Any, steps: int, learning_rate: float) -> tuple[Any, Any]:
     """The optimiser, and the compiled function that makes `_steps_in_a_call(steps)` steps."""
     schedule = warmup_cosine(learning_rate, steps=steps, warmup=steps // 10)
     optimizer = adamw(schedule, weight_decay=0.0, b2=0.999)
-    one, count = training_step(loss, optimizer, clip=CLIP), _steps_in_a_call(steps)
+    one, count = training_step(loss, optimizer, clip=CLIP, unit="rows"), _steps_in_a_call(steps)
 
     def step(state: TrainState, batch: PyTree, frozen: Any) -> tuple[TrainState, dict[str, Array]]:
         parts = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
         state, metrics = jax.lax.scan(lambda state, part: one(state, part, frozen), state, parts, length=count)
         means = {name: jnp.mean(metrics[name]) for name in ("loss", "gradient_norm")}
-        return state, means | {"rows": jnp.sum(metrics["tokens"]), "culprit": jnp.max(metrics["culprit"])}
+        return state, means | {"rows": jnp.sum(metrics["rows"]), "culprit": jnp.max(metrics["culprit"])}
 
     return optimizer, eqx.filter_jit(step)
 
