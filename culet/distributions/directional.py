@@ -19,7 +19,7 @@ from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Interval, Sphere
 
 
-class OnCircle(Family):
+class CircularFamily(Family):
     """A family on angles in [-pi, pi]; wrap others into that first. `mean` is the mean direction."""
 
     loc: Float[Parameter, "..."] = parameter(real)
@@ -34,7 +34,7 @@ class OnCircle(Family):
         return _wrap(self.loc)
 
 
-class VonMises(OnCircle):
+class VonMises(CircularFamily):
     """Density proportional to exp(concentration cos(x - loc)). `variance` is 1 less the mean resultant length."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -53,7 +53,7 @@ class VonMises(OnCircle):
         return math.log(2 * math.pi) + jnp.log(i0e(self.concentration)) + self.concentration * self._variance()
 
 
-class WrappedCauchy(OnCircle):
+class WrappedCauchy(CircularFamily):
     """A Cauchy variate wound around the circle; `concentration` is the mean resultant length."""
 
     concentration: Float[Parameter, "..."] = parameter(open_probability)
@@ -74,7 +74,7 @@ class WrappedCauchy(OnCircle):
         return math.log(2 * math.pi) + jnp.log1p(-(self.concentration**2))
 
 
-class OnSphere(Family):
+class SphericalFamily(Family):
     """A family on vectors of length 1 around `direction` [D]."""
 
     direction: Float[Parameter, "... D"] = parameter(unit_vector, event_ndims=1)
@@ -100,7 +100,7 @@ class OnSphere(Family):
         return cosine[..., None] * self.direction + sine[..., None] * sideways
 
 
-class VonMisesFisher(OnSphere):
+class VonMisesFisher(SphericalFamily):
     """Density proportional to exp(concentration x.direction) on the sphere in D = 3 dimensions (Fisher, 1953)."""
 
     def _check(self):
@@ -123,7 +123,7 @@ class VonMisesFisher(OnSphere):
         return (1 / jnp.tanh(self.concentration) - 1 / self.concentration)[..., None] * self.direction
 
 
-class PowerSpherical(OnSphere):
+class PowerSpherical(SphericalFamily):
     """Density proportional to (1 + x.direction)^concentration in any dimension (De Cao and Aziz, 2020)."""
 
     def _shapes(self) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""What a distribution is.
+"""The protocol of distributions.
 
 Shapes are [*shape, *batch, *event]: `shape` draws of a `batch` of distributions, each over values of shape `event`.
 Axis letters: S shape, B batch, E event.
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.core.keys import as_key
+from culet.distributions.numerics import with_rank
 from culet.distributions.parameters import check, event_ndims_of, parameters_of
 from culet.distributions.supports import Support
 
@@ -46,12 +47,35 @@ def compiled(method: Callable[..., Any]) -> Any:
     return _Method(method, jax.jit(method, static_argnames=static))
 
 
+def raised(value: Any, rank: int) -> Any:
+    """An array with `rank` axes, or a distribution with `rank` batch axes, of which those in front have length 1."""
+    if isinstance(value, Distribution):
+        return value.at_rank(rank)
+    return with_rank(value, rank)
+
+
+def draws_of_batch(
+    base: "Distribution", key: Key[Array, ""], shape: tuple[int, ...], batch: tuple[int, ...]
+) -> Num[Array, "..."]:
+    """Draws [*shape, *batch, *E] of `base`, independent also along the axes to which its batch broadcasts."""
+    base = base.at_rank(len(batch))
+    wide = [axis for axis, (size, own) in enumerate(zip(batch, base.batch_shape, strict=True)) if size != own]
+    draws = base.sample(key, shape + tuple(batch[axis] for axis in wide))
+    start = len(shape)
+    draws = draws.squeeze(tuple(start + len(wide) + axis for axis in wide))
+    return jnp.moveaxis(draws, range(start, start + len(wide)), [start + axis for axis in wide])
+
+
+def _rank(value: Any) -> int:
+    return len(value.batch_shape) if isinstance(value, Distribution) else value.ndim
+
+
 class Distribution(eqx.Module):
     """Something random: `batch_shape` independent distributions over values of shape `event_shape`.
 
     Shapes are those of the parameters at the time of asking, so that `jax.vmap` over a distribution takes its leading
     batch axis away, and a distribution made within `vmap` gains one. Parameters are checked when a distribution is made
-    of concrete numbers; under a trace they are not.
+    of concrete numbers; under a trace they are not. Then they get axes of length 1 in front, up to a common rank.
 
     Langmore et al., "TensorFlow Distributions" (2017), section 3, is the source of the three kinds of shape. There is
     no cache as in its section 4.2: `sample_and_log_prob` returns both.
@@ -60,6 +84,31 @@ class Distribution(eqx.Module):
     def __check_init__(self):
         check(self)
         type(self)._check(self)  # not through the instance, which would wrap the method at each making
+        type(self)._align(self)
+
+    def _align(self) -> None:
+        """Gives parameters and parts one batch rank, by axes of length 1 in front.
+
+        `vmap` puts its axis in front of each: the axis of one is then that of another, as in a loop.
+        """
+        ranks = {name: _rank(getattr(self, name)) - behind for name, behind in type(self)._parts(self).items()}
+        rank = max(ranks.values(), default=0)
+        for name, own in ranks.items():
+            if own < rank:
+                value = getattr(self, name)
+                object.__setattr__(self, name, raised(value, _rank(value) + rank - own))  # still being made
+
+    def _parts(self) -> dict[str, int]:
+        """The fields that have batch axes, and how many more axes each has behind them."""
+        return {name: event_ndims_of(spec) for name, spec in parameters_of(type(self)).items()}
+
+    def at_rank(self, rank: int) -> "Distribution":
+        """The same with at least `rank` batch axes, those in front of length 1."""
+        if rank <= len(self.batch_shape):
+            return self
+        parts = type(self)._parts(self)
+        values = [raised(getattr(self, name), rank + behind) for name, behind in parts.items()]
+        return eqx.tree_at(lambda one: [getattr(one, name) for name in parts], self, values) if parts else self
 
     def _check(self) -> None:
         """Raises ValueError where concrete parameters do not go together."""

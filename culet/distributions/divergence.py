@@ -50,7 +50,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Float[Array, "..."]:
         ValueError: the batch shapes do not broadcast, or the event shapes differ.
     """
     if p.event_shape != q.event_shape:
-        raise ValueError(f"kl_divergence: values have shapes {p.event_shape} and {q.event_shape}")
+        raise ValueError(f"kl_divergence: the event shapes {p.event_shape} and {q.event_shape} differ")
     for first in type(p).__mro__:
         for second in type(q).__mro__:
             if formula := _FORMULAS.get((first, second)):
@@ -70,7 +70,7 @@ def _of_families(formula: Formula, p: Family, q: Family) -> Array:
 @register_kl(Independent, Independent)
 def _independent(p: Independent, q: Independent) -> Array:
     if p.ndims != q.ndims:
-        raise ValueError(f"kl_divergence: Independent over {p.ndims} and {q.ndims} axes")
+        raise ValueError(f"kl_divergence: the Independent distributions have ndims {p.ndims} and {q.ndims}")
     return sum_last(kl_divergence(p.base, q.base), p.ndims)
 
 

@@ -1,4 +1,4 @@
-"""What the parametric families have in common.
+"""The base class of parametric families.
 
 Shapes are [*S, *B, *E] as in `distribution.py`.
 Axis letters: S shape, B batch, E event.
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.distribution import Distribution, compiled
+from culet.distributions.numerics import with_rank
 from culet.distributions.parameters import event_ndims_of, parameters_of
 from culet.distributions.supports import Integers, Interval, Support
 
@@ -31,8 +32,8 @@ class Family(Distribution):
 
     @compiled
     def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
-        whole = (*shape, *self.batch_shape)
-        return self.at_rank(len(whole))._sample(key, whole)
+        shape = (*shape, *self.batch_shape)
+        return self.at_rank(len(shape))._sample(key, shape)
 
     @compiled
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
@@ -127,13 +128,10 @@ class Family(Distribution):
         return self.at_rank(len(self.batch_shape))
 
     def at_rank(self, rank: int) -> "Family":
-        """The same with `rank` batch axes on all parameters, for arithmetic without rank promotion."""
+        """The same with at least `rank` batch axes, those in front of length 1: no arithmetic promotes ranks."""
         leaves, structure = jax.tree.flatten(self)
         event_ndims = [event_ndims_of(spec) for spec in parameters_of(type(self)).values()]
-        aligned = [
-            leaf if leaf.ndim == rank + ndims else leaf.reshape((1,) * (rank + ndims - leaf.ndim) + leaf.shape)
-            for leaf, ndims in zip(leaves, event_ndims, strict=True)
-        ]
+        aligned = [with_rank(leaf, rank + ndims) for leaf, ndims in zip(leaves, event_ndims, strict=True)]
         return jax.tree.unflatten(structure, aligned)
 
     def _meet(self, value: ArrayLike) -> tuple[Array, "Family", tuple[int, ...]]:
@@ -144,12 +142,14 @@ class Family(Distribution):
         event, batch = self.event_shape, self.batch_shape
         split = value.ndim - len(event)
         if split < 0 or value.shape[split:] != event:
-            raise ValueError(f"{type(self).__name__}: values must have shape [..., {event}], got {value.shape}")
+            raise ValueError(
+                f"{type(self).__name__}: the shape of a value must end in the event shape {event}; got {value.shape}"
+            )
         try:
             shape = np.broadcast_shapes(value.shape[:split], batch)
         except ValueError:
             name = type(self).__name__
-            raise ValueError(f"{name}: values of shape {value.shape} do not broadcast with batch {batch}") from None
+            raise ValueError(f"{name}: values {value.shape} do not broadcast with the batch shape {batch}") from None
         if value.shape and split < len(shape):
             value = value.reshape((1,) * (len(shape) - split) + value.shape)
         return value, self.at_rank(len(shape)), shape

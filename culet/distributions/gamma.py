@@ -13,11 +13,11 @@ from jaxtyping import Float
 
 from culet.distributions.numerics import log_beta, log_gamma_rise, x_log_y
 from culet.distributions.parameters import Parameter, parameter, positive
-from culet.distributions.positive import AboveZero, FromZero
+from culet.distributions.positive import NonnegativeFamily, PositiveFamily
 from culet.distributions.samplers import log_gamma_variates
 
 
-class Gamma(FromZero):
+class Gamma(NonnegativeFamily):
     """Mean `concentration / rate`."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -47,7 +47,7 @@ class Gamma(FromZero):
         return gammainc(self.concentration + 0 * x, self.rate * x)
 
 
-class ChiSquared(FromZero):
+class ChiSquared(NonnegativeFamily):
     """The sum of the squares of `df` standard normals."""
 
     df: Float[Parameter, "..."] = parameter(positive)
@@ -76,7 +76,7 @@ class ChiSquared(FromZero):
         return gammainc(0.5 * self.df + 0 * x, 0.5 * x)
 
 
-class Chi(FromZero):
+class Chi(NonnegativeFamily):
     """The length of a vector of `df` standard normals; Maxwell's distribution at 3."""
 
     df: Float[Parameter, "..."] = parameter(positive)
@@ -106,7 +106,7 @@ class Chi(FromZero):
         return gammainc(0.5 * self.df + 0 * x, 0.5 * x * x)
 
 
-class Nakagami(FromZero):
+class Nakagami(NonnegativeFamily):
     """The root of a gamma variate with the mean `spread`: the strength of a fading signal (Nakagami, 1960)."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -131,7 +131,7 @@ class Nakagami(FromZero):
         return gammainc(self.concentration + 0 * x, self.concentration / self.spread * x * x)
 
 
-class InverseGamma(AboveZero):
+class InverseGamma(PositiveFamily):
     """1 over a gamma variate with rate `scale`."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -163,7 +163,7 @@ class InverseGamma(AboveZero):
         return gammaincc(self.concentration + 0 * x, self.scale / x)
 
 
-class BetaPrime(FromZero):
+class BetaPrime(NonnegativeFamily):
     """The ratio of two gamma variates."""
 
     a: Float[Parameter, "..."] = parameter(positive)
@@ -192,7 +192,7 @@ class BetaPrime(FromZero):
         return betainc(self.a + 0 * x, self.b + 0 * x, x / (1 + x))
 
 
-class FisherSnedecor(FromZero):
+class FisherSnedecor(NonnegativeFamily):
     """The ratio of the means of `df1` and of `df2` squares of standard normals: F."""
 
     df1: Float[Parameter, "..."] = parameter(positive)

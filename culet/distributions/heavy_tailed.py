@@ -14,11 +14,11 @@ from jaxtyping import Array, Float
 from culet.distributions.family import Family
 from culet.distributions.numerics import EULER, HALF_LOG_TAU, logit, softplus
 from culet.distributions.parameters import Parameter, parameter, positive
-from culet.distributions.positive import AboveZero, FromZero
+from culet.distributions.positive import NonnegativeFamily, PositiveFamily
 from culet.distributions.supports import Interval
 
 
-class HalfCauchy(FromZero):
+class HalfCauchy(NonnegativeFamily):
     """The absolute value of a Cauchy variate around 0 of the same `scale`."""
 
     scale: Float[Parameter, "..."] = parameter(positive)
@@ -45,7 +45,7 @@ class HalfCauchy(FromZero):
         return self.scale * jnp.where(p == 1, jnp.inf, jnp.tan(math.pi / 2 * p))
 
 
-class LogLogistic(AboveZero):
+class LogLogistic(PositiveFamily):
     """The exponential of a logistic variate: `scale` is the median, `concentration` 1 over the scale of the logs."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -108,7 +108,7 @@ class Pareto(Family):
         return self.scale * jnp.exp(-jnp.log1p(-p) / self.concentration)
 
 
-class Lomax(FromZero):
+class Lomax(NonnegativeFamily):
     """A Pareto variate moved to begin at 0."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -139,7 +139,7 @@ class Lomax(FromZero):
         return self.scale * jnp.expm1(-jnp.log1p(-p) / self.concentration)
 
 
-class Frechet(AboveZero):
+class Frechet(PositiveFamily):
     """Maxima of heavy-tailed draws: the distribution function is exp(-(x / scale)^-concentration)."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -175,7 +175,7 @@ class Frechet(AboveZero):
         return self.scale * (-jnp.log(p)) ** (-1 / self.concentration)
 
 
-class Levy(AboveZero):
+class Levy(PositiveFamily):
     """The time at which a Brownian motion without drift first reaches a level; it has no mean."""
 
     scale: Float[Parameter, "..."] = parameter(positive)

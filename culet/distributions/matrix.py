@@ -62,7 +62,7 @@ class MatrixNormal(Family):
         return rows * columns * (HALF_LOG_TAU + 0.5) + log_determinant
 
 
-class OfCovariances(Family):
+class CovarianceFamily(Family):
     """A family on positive definite matrices; `scale_tril` [K, K] is the Cholesky factor of its scale V."""
 
     df: Float[Parameter, "..."] = parameter(positive)
@@ -76,7 +76,7 @@ class OfCovariances(Family):
     def _check(self):
         size = self.scale_tril.shape[-1]
         if concrete(self.df) and not (np.asarray(self.df) > size - 1).all():
-            raise ValueError(f"{type(self).__name__}: df must be above {size - 1}, the rows less 1; got {self.df}")
+            raise ValueError(f"{type(self).__name__}: df must be above {size - 1}, the rows less one; got {self.df}")
 
     def _support(self):
         return PositiveDefinite()
@@ -100,7 +100,7 @@ class OfCovariances(Family):
         return below + diagonal[..., None] * jnp.broadcast_to(jnp.eye(size, dtype=self.dtype), below.shape)
 
 
-class Wishart(OfCovariances):
+class Wishart(CovarianceFamily):
     """The sum of `df` outer products of Gaussian vectors with covariance V [K, K]."""
 
     def _log_density(self, x):
@@ -127,7 +127,7 @@ class Wishart(OfCovariances):
         return jnp.where(factor >= 0, factor, jnp.nan)[..., None, None] * self._scale()
 
 
-class InverseWishart(OfCovariances):
+class InverseWishart(CovarianceFamily):
     """The inverse of a Wishart variate with the scale V^-1: the conjugate prior of a covariance."""
 
     def _log_density(self, x):

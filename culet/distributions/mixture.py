@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
-from culet.distributions.distribution import Distribution
-from culet.distributions.numerics import flat_outside, softplus
+from culet.distributions.distribution import Distribution, draws_of_batch
+from culet.distributions.numerics import flat_outside, softplus, with_rank
 from culet.distributions.parameters import Parameter, log_weights, parameter, real
 from culet.distributions.samplers import sample_classes
 from culet.distributions.supports import Either, Point, Support, Union
@@ -28,10 +28,14 @@ class Mixture(Distribution):
     logits: Float[Parameter, "... K"] = parameter(log_weights, event_ndims=1)
     components: Distribution  # pyright: ignore[reportGeneralTypeIssues]
 
+    def _parts(self):
+        return {"logits": 1, "components": 1}
+
     def _check(self):
         batch = self.components.batch_shape
         if batch[-1:] != self.logits.shape[-1:]:
-            raise ValueError(f"Mixture: {self.logits.shape[-1]} logits for components with batch shape {batch}")
+            count = self.logits.shape[-1]
+            raise ValueError(f"Mixture: {count} logits need components with a last batch axis of {count}; got {batch}")
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -51,12 +55,9 @@ class Mixture(Distribution):
     def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         choice_key, value_key = jax.random.split(key)
         whole = shape + self.batch_shape
-        missing = len(self.batch_shape) - len(self.components.batch_shape) + 1
-        draws = self.components.sample(value_key, shape + self.batch_shape[:missing])
-        event = self.event_shape
-        draws = jnp.broadcast_to(draws, (*whole, self.logits.shape[-1], *event))
-        logits = self.logits.reshape((1,) * (len(whole) + 1 - self.logits.ndim) + self.logits.shape)
-        choice = sample_classes(choice_key, logits, whole).reshape(whole + (1,) * (1 + len(event)))
+        draws = draws_of_batch(self.components, value_key, shape, self.batch_shape + self.logits.shape[-1:])
+        choice = sample_classes(choice_key, with_rank(self.logits, len(whole) + 1), whole)
+        choice = choice.reshape(whole + (1,) * (1 + len(self.event_shape)))
         return jnp.take_along_axis(draws, choice, len(whole)).squeeze(len(whole))
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
@@ -87,8 +88,7 @@ class Mixture(Distribution):
         return jnp.expand_dims(jnp.asarray(value), -1 - len(self.event_shape))
 
     def _log_weights(self, rank: int) -> Array:
-        logs = jax.nn.log_softmax(self.logits)
-        return logs.reshape((1,) * (rank - logs.ndim) + logs.shape)
+        return with_rank(jax.nn.log_softmax(self.logits), rank)
 
     def _weighted(self, values: Array) -> Array:
         event_ndims = len(self.event_shape)
@@ -104,6 +104,9 @@ class ZeroInflated(Distribution):
     base: Distribution
     logits: Float[Parameter, "..."] = parameter(real)
 
+    def _parts(self):
+        return {"base": 0, "logits": 0}
+
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """That of base and logits together."""
@@ -116,9 +119,7 @@ class ZeroInflated(Distribution):
 
     def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
         zero_key, value_key = jax.random.split(key)
-        missing = len(self.batch_shape) - len(self.base.batch_shape)
-        draws = self.base.sample(value_key, shape + self.batch_shape[:missing])
-        draws = jnp.broadcast_to(draws, shape + self.batch_shape)
+        draws = draws_of_batch(self.base, value_key, shape, self.batch_shape)
         chance = jnp.broadcast_to(jax.nn.sigmoid(self.logits), draws.shape)
         return jnp.where(jax.random.bernoulli(zero_key, chance), 0, draws)
 

@@ -51,7 +51,7 @@ def log_diagonal(tril: Float[Array, "... D D"]) -> Float[Array, "..."]:
     return jnp.log(jnp.diagonal(tril, axis1=-2, axis2=-1)).sum(-1)
 
 
-class OfVectors(Family):
+class VectorFamily(Family):
     """A family on vectors of the size of `loc`."""
 
     loc: Float[Parameter, "... D"] = parameter(real, event_ndims=1)
@@ -71,7 +71,7 @@ class OfVectors(Family):
         return self.loc
 
 
-class MultivariateNormal(OfVectors):
+class MultivariateNormal(VectorFamily):
     """Gaussian vectors with mean `loc` [D] and covariance `scale_tril @ scale_tril.T` [D, D]."""
 
     scale_tril: Float[Parameter, "... D D"] = parameter(lower_triangular, event_ndims=2)
@@ -91,7 +91,7 @@ class MultivariateNormal(OfVectors):
         return self.event_shape[0] * (HALF_LOG_TAU + 0.5) + log_diagonal(self.scale_tril)
 
 
-class LowRankNormal(OfVectors):
+class LowRankNormal(VectorFamily):
     """Gaussian vectors with covariance `factor @ factor.T + diag(diagonal)`, factor [D, R]: cheap for R << D."""
 
     factor: Float[Parameter, "... D R"] = parameter(real, event_ndims=2)
@@ -124,7 +124,7 @@ class LowRankNormal(OfVectors):
         return self.event_shape[0] * (HALF_LOG_TAU + 0.5) + self._capacity()[1]
 
 
-class MultivariateStudentT(OfVectors):
+class MultivariateStudentT(VectorFamily):
     """Student's t for vectors: `loc + scale_tril z / sqrt(w)`, z standard normal and w chi-squared(df) / df."""
 
     scale_tril: Float[Parameter, "... D D"] = parameter(lower_triangular, event_ndims=2)

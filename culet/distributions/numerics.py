@@ -1,9 +1,10 @@
-"""Functions that the densities share, stable where the plain formulas lose their digits.
+"""Functions that densities have in common, stable where the plain formulas lose their digits.
 
 Axis letters: none; all are elementwise.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,11 @@ from jaxtyping import Array, Float
 EULER = 0.5772156649015329
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _LARGE = 8.0  # from here on three terms of Stirling's series are as good as float32
+
+
+def with_rank(array: Any, rank: int) -> Any:
+    """An array, of jax or numpy, with at least `rank` axes, those in front of length 1."""
+    return array if array.ndim >= rank else array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
 def x_log_y(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:

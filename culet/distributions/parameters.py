@@ -1,6 +1,6 @@
-"""Parameters of distributions: how they become arrays, and what must hold of them.
+"""Parameters of distributions: conversion to arrays, and constraints.
 
-Checks look at concrete numbers only. They run in numpy, where one on a scalar costs about a microsecond.
+Only concrete numbers are checked, in numpy, where a check of a scalar costs about a microsecond.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ else:
     Parameter = jax.Array
 
 
-class Demand(NamedTuple):
-    """What must hold of a parameter, in words that follow "must be", and as a predicate of a numpy array."""
+class Constraint(NamedTuple):
+    """What a parameter must satisfy: a description that follows "must be", and a predicate of a numpy array."""
 
-    words: str
+    description: str
     holds: Callable[[np.ndarray], Any]
 
 
@@ -41,27 +41,27 @@ def _is_positive_definite(x: np.ndarray) -> bool:
     return _is_symmetric(x) and bool((np.linalg.eigvalsh(x.astype(np.float64)) > 0).all())
 
 
-real = Demand("finite", np.isfinite)
-not_nan = Demand("a number", lambda x: ~np.isnan(x))
-rising = Demand("rising along the last axis", lambda x: (np.diff(x) > 0).all() and np.isfinite(x).all())
-positive = Demand("positive", lambda x: (x > 0) & np.isfinite(x))
-nonnegative = Demand("at least 0", lambda x: (x >= 0) & np.isfinite(x))
-probability = Demand("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
-open_probability = Demand("in (0, 1)", lambda x: (x > 0) & (x < 1))
-correlation = Demand("in (-1, 1)", lambda x: (x > -1) & (x < 1))
-count = Demand("a whole number, at least 0", lambda x: (x >= 0) & (x == np.floor(x)))
-whole = Demand("a whole number", lambda x: x == np.floor(x))
-above_one = Demand("above 1", lambda x: (x > 1) & np.isfinite(x))
-log_weights = Demand(
+real = Constraint("finite", np.isfinite)
+not_nan = Constraint("a number", lambda x: ~np.isnan(x))
+rising = Constraint("rising along the last axis", lambda x: (np.diff(x) > 0).all() and np.isfinite(x).all())
+positive = Constraint("positive", lambda x: (x > 0) & np.isfinite(x))
+nonnegative = Constraint("at least 0", lambda x: (x >= 0) & np.isfinite(x))
+probability = Constraint("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+open_probability = Constraint("in (0, 1)", lambda x: (x > 0) & (x < 1))
+correlation = Constraint("in (-1, 1)", lambda x: (x > -1) & (x < 1))
+count = Constraint("a whole number, at least 0", lambda x: (x >= 0) & (x == np.floor(x)))
+whole = Constraint("a whole number", lambda x: x == np.floor(x))
+above_one = Constraint("above 1", lambda x: (x > 1) & np.isfinite(x))
+log_weights = Constraint(
     "log-weights, below infinity and one of them finite along the last axis",
     lambda x: (x < np.inf).all() and np.isfinite(x.max(-1)).all(),
 )
-lower_triangular = Demand(
+lower_triangular = Constraint(
     "lower triangular with a positive diagonal",
     lambda x: _is_lower(x) and (np.diagonal(x, axis1=-2, axis2=-1) > 0).all(),
 )
-positive_definite = Demand("symmetric and positive definite", _is_positive_definite)
-unit_vector = Demand("a vector of length 1", lambda x: np.abs(np.linalg.norm(x, axis=-1) - 1) < 1e-4)
+positive_definite = Constraint("symmetric and positive definite", _is_positive_definite)
+unit_vector = Constraint("a vector of length 1", lambda x: np.abs(np.linalg.norm(x, axis=-1) - 1) < 1e-4)
 
 
 def as_float(value: Any) -> Array:
@@ -74,17 +74,17 @@ def as_float(value: Any) -> Array:
 
 @functools.lru_cache(maxsize=1024)
 def _constant(value: float, x64: bool) -> Array:
-    """The array of a Python number, kept, for to make one costs more than to score a value."""
+    """The array of a Python number; cached, as making one costs more than scoring a value."""
     with jax.ensure_compile_time_eval():
         return jnp.asarray(value)
 
 
-def parameter(demand: Demand, event_ndims: int = 0) -> Any:
-    """A field of a distribution that becomes an array of floats and of which `demand` must hold.
+def parameter(constraint: Constraint, event_ndims: int = 0) -> Any:
+    """A field of a distribution that is converted to an array of floats and must satisfy `constraint`.
 
     Its last `event_ndims` axes belong to one event; those before them are batch axes.
     """
-    return eqx.field(converter=as_float, metadata={"demand": demand, "event_ndims": event_ndims})
+    return eqx.field(converter=as_float, metadata={"constraint": constraint, "event_ndims": event_ndims})
 
 
 _PARAMETERS: dict[type, dict[str, Any]] = {}
@@ -94,7 +94,7 @@ def parameters_of(kind: type) -> dict[str, Any]:
     """The metadata of the fields of a class that were made by `parameter`, by name."""
     if kind not in _PARAMETERS:
         fields = dataclasses.fields(kind)
-        _PARAMETERS[kind] = {field.name: field.metadata for field in fields if "demand" in field.metadata}
+        _PARAMETERS[kind] = {field.name: field.metadata for field in fields if "constraint" in field.metadata}
     return _PARAMETERS[kind]
 
 
@@ -104,7 +104,7 @@ def event_ndims_of(spec: Any) -> int:
 
 
 def concrete(value: Any) -> bool:
-    """Whether `value` holds numbers that can be looked at, and not those of a trace."""
+    """Whether the numbers of `value` are known, as under a trace they are not."""
     return not isinstance(value, Tracer)
 
 
@@ -112,20 +112,22 @@ def check(distribution: Any) -> None:
     """Checks the parameters of a new distribution.
 
     Raises:
-        ValueError: a parameter has too few axes or breaks its demand, or the batch shapes do not broadcast.
+        ValueError: a parameter has too few axes or breaks its constraint, or the batch shapes do not broadcast.
     """
     kind = type(distribution)
     shapes = {}
     for name, spec in parameters_of(kind).items():
-        value, demand, event_ndims = getattr(distribution, name), spec["demand"], spec["event_ndims"]
+        value, constraint, event_ndims = getattr(distribution, name), spec["constraint"], spec["event_ndims"]
         if value.ndim < event_ndims:
-            raise ValueError(f"{kind.__name__}: {name} needs at least {event_ndims} axes, got shape {value.shape}")
+            raise ValueError(
+                f"{kind.__name__}: {name} must have {event_ndims} axes or more; its shape is {value.shape}"
+            )
         shapes[name] = value.shape[: value.ndim - event_ndims]
         if concrete(value):
             numbers = np.asarray(value)
-            if not np.asarray(demand.holds(numbers)).all():
+            if not np.asarray(constraint.holds(numbers)).all():
                 shown = np.array2string(numbers, threshold=8, precision=6)
-                raise ValueError(f"{kind.__name__}: {name} must be {demand.words}; got {shown}")
+                raise ValueError(f"{kind.__name__}: {name} must be {constraint.description}; got {shown}")
     if len(set(shapes.values())) > 1:
         _check_broadcast(kind.__name__, shapes)
 
@@ -141,9 +143,9 @@ def check_order(distribution: Any, *names: str, strict: bool = True) -> None:
         if concrete(low) and concrete(high):
             below = np.asarray(low) < np.asarray(high) if strict else np.asarray(low) <= np.asarray(high)
             if not below.all():
-                words = "less than" if strict else "at most"
+                relation = "less than" if strict else "at most"
                 kind = type(distribution).__name__
-                raise ValueError(f"{kind}: {low_name} must be {words} {high_name}; got {low} and {high}")
+                raise ValueError(f"{kind}: {low_name} must be {relation} {high_name}; got {low} and {high}")
 
 
 def _check_broadcast(kind: str, shapes: dict[str, tuple[int, ...]]) -> None:

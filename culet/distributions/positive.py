@@ -17,21 +17,21 @@ from culet.distributions.parameters import Parameter, parameter, positive, real
 from culet.distributions.supports import Interval
 
 
-class FromZero(Family):
+class NonnegativeFamily(Family):
     """A family on the numbers from 0 on, 0 included."""
 
     def _support(self):
         return Interval(low=0.0)
 
 
-class AboveZero(Family):
+class PositiveFamily(Family):
     """A family on the numbers above 0."""
 
     def _support(self):
         return Interval(low=0.0, open_ends=True)
 
 
-class Exponential(FromZero):
+class Exponential(NonnegativeFamily):
     """Waiting times at `rate` events per unit of time."""
 
     rate: Float[Parameter, "..."] = parameter(positive)
@@ -58,7 +58,7 @@ class Exponential(FromZero):
         return -jnp.log1p(-p) / self.rate
 
 
-class Weibull(FromZero):
+class Weibull(NonnegativeFamily):
     """`scale` times an exponential variate to the power 1 / `concentration`."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -86,7 +86,7 @@ class Weibull(FromZero):
         return self.scale * (-jnp.log1p(-p)) ** (1 / self.concentration)
 
 
-class Rayleigh(FromZero):
+class Rayleigh(NonnegativeFamily):
     """The length of a vector of two normals with standard deviation `scale`."""
 
     scale: Float[Parameter, "..."] = parameter(positive)
@@ -114,7 +114,7 @@ class Rayleigh(FromZero):
         return self.scale * jnp.sqrt(-2 * jnp.log1p(-p))
 
 
-class HalfNormal(FromZero):
+class HalfNormal(NonnegativeFamily):
     """The absolute value of a normal variate with mean 0 and standard deviation `scale`."""
 
     scale: Float[Parameter, "..."] = parameter(positive)
@@ -145,7 +145,7 @@ class HalfNormal(FromZero):
         return self.scale * math.sqrt(2) * jax.scipy.special.erfinv(p)
 
 
-class LogNormal(AboveZero):
+class LogNormal(PositiveFamily):
     """The exponential of a normal variate with mean `loc` and standard deviation `scale`."""
 
     loc: Float[Parameter, "..."] = parameter(real)
@@ -178,7 +178,7 @@ class LogNormal(AboveZero):
         return jnp.exp(self.loc + self.scale * ndtri(p))
 
 
-class InverseGaussian(AboveZero):
+class InverseGaussian(PositiveFamily):
     """The time at which a Brownian motion with drift first reaches a level (Wald); `loc` is the mean."""
 
     loc: Float[Parameter, "..."] = parameter(positive)
@@ -210,7 +210,7 @@ class InverseGaussian(AboveZero):
         return ndtr(root * (x / self.loc - 1)) + second
 
 
-class Gompertz(FromZero):
+class Gompertz(NonnegativeFamily):
     """Lifetimes whose risk of death, `concentration * rate` at first, grows with age as exp(rate * x)."""
 
     concentration: Float[Parameter, "..."] = parameter(positive)
@@ -233,7 +233,7 @@ class Gompertz(FromZero):
         return jnp.log1p(-jnp.log1p(-p) / self.concentration) / self.rate
 
 
-class BirnbaumSaunders(AboveZero):
+class BirnbaumSaunders(PositiveFamily):
     """Lifetimes under fatigue: `(sqrt(x / scale) - sqrt(scale / x)) / spread` is standard normal."""
 
     spread: Float[Parameter, "..."] = parameter(positive)

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
+from culet.distributions.distribution import draws_of_batch
 from culet.distributions.supports import Integers, Support
-from culet.distributions.truncated import Between
+from culet.distributions.truncated import WithEnds
 
 
-class Quantised(Between):
+class Quantised(WithEnds):
     """A draw of `base` rounded up to a whole number, and into `low` to `high`: the mass of x is that of (x - 1, x].
 
     At the ends, which may be infinite, that of all beyond. With a `Logistic` or a mixture of them this is the
@@ -25,9 +26,8 @@ class Quantised(Between):
         return Integers(self.low, self.high)
 
     def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
-        missing = len(self.batch_shape) - len(self.base.batch_shape)
         whole = shape + self.batch_shape
-        draws = jnp.broadcast_to(self.base.sample(key, shape + self.batch_shape[:missing]), whole)
+        draws = draws_of_batch(self.base, key, shape, self.batch_shape)
         return jnp.clip(jnp.ceil(draws), jnp.broadcast_to(self.low, whole), jnp.broadcast_to(self.high, whole))
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:

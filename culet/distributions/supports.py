@@ -1,4 +1,4 @@
-"""Where densities live.
+"""Supports: the sets of values where a density may be positive.
 
 Axis letters: S any leading axes, E axes of one event, D components, K rows of a square matrix.
 """
@@ -9,6 +9,8 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Num
+
+from culet.distributions.numerics import with_rank
 
 TOLERANCE = 1e-4
 """How far rounding may take a vector or a matrix away from a surface that it should lie on."""
@@ -102,8 +104,8 @@ class Counts(Support):
     def interior(self, value):
         """All in the first place."""
         first = (jnp.arange(value.shape[-1]) == 0).astype(value.dtype)
-        total = _at_rank(jnp.asarray(self.total, value.dtype), value.ndim - 1)
-        return total[..., None] * _at_rank(first, value.ndim)
+        total = with_rank(jnp.asarray(self.total, value.dtype), value.ndim - 1)
+        return total[..., None] * with_rank(first, value.ndim)
 
 
 class Sphere(Support):
@@ -125,7 +127,7 @@ class Permutations(Support):
 
     def interior(self, value):
         """In rising order."""
-        return _at_rank(jnp.arange(value.shape[-1]).astype(value.dtype), value.ndim)
+        return with_rank(jnp.arange(value.shape[-1]).astype(value.dtype), value.ndim)
 
 
 class PositiveDefinite(Support):
@@ -138,7 +140,7 @@ class PositiveDefinite(Support):
 
     def interior(self, value):
         """The identity."""
-        return _at_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
+        return with_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
 
 
 class CorrelationCholesky(Support):
@@ -151,7 +153,7 @@ class CorrelationCholesky(Support):
 
     def interior(self, value):
         """The identity."""
-        return _at_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
+        return with_rank(jnp.eye(value.shape[-1], dtype=value.dtype), value.ndim)
 
 
 class Point(Support):
@@ -209,7 +211,3 @@ class Everywhere(Support):
     def interior(self, value):
         """Zero."""
         return 0.0
-
-
-def _at_rank(array: Array, rank: int) -> Array:
-    return array.reshape((1,) * (rank - array.ndim) + array.shape)

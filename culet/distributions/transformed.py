@@ -1,4 +1,4 @@
-"""Distributions made of another: batch axes taken as event axes, pushed through a bijector, left out in places.
+"""Distributions made of another one: with batch axes as event axes, under a bijector, or with a mask.
 
 Axis letters: S shape, B batch, E event.
 """
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Key, Num
 
 from culet.distributions.bijectors.bijector import Bijector, sum_last
-from culet.distributions.distribution import Distribution
-from culet.distributions.numerics import flat_outside
+from culet.distributions.distribution import Distribution, draws_of_batch
+from culet.distributions.numerics import flat_outside, with_rank
 from culet.distributions.parameters import as_float
 from culet.distributions.supports import Everywhere, Support, Vectors
 
@@ -26,9 +26,15 @@ class Independent(Distribution):
     base: Distribution
     ndims: int = eqx.field(static=True)
 
+    def at_rank(self, rank: int) -> "Independent":
+        """The same with at least `rank` batch axes, those in front of length 1."""
+        return Independent(self.base.at_rank(rank + self.ndims), self.ndims)
+
     def _check(self):
         if self.ndims > len(self.base.batch_shape):
-            raise ValueError(f"Independent: {self.ndims} axes of a batch of shape {self.base.batch_shape}")
+            raise ValueError(
+                f"Independent: ndims is {self.ndims}, but the base has the batch shape {self.base.batch_shape}"
+            )
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -91,11 +97,23 @@ class Transformed(Distribution):
     base: Distribution
     bijector: Bijector
 
+    def at_rank(self, rank: int) -> "Transformed":
+        """The same with at least `rank` batch axes, those in front of length 1."""
+        return Transformed(self.base.at_rank(rank + self._taken), self.bijector)
+
+    def _align(self):
+        """Gives the parameters of a bijector of numbers the rank of a draw of the base."""
+        if self.bijector.event_ndims_in == 0:
+            rank = len(self.base.batch_shape + self.base.event_shape)
+            object.__setattr__(self, "bijector", self.bijector.at_rank(rank))  # still being made
+
     def _check(self):
         drawn = self.base.batch_shape + self.base.event_shape
         if self.bijector.event_ndims_in == 0 and (made := self._shape_of_a_value()) != drawn:
-            shapes = f"makes {list(made)} of {list(drawn)}"
-            raise ValueError(f"Transformed: the bijector {shapes}; give the base that shape, a draw for each number")
+            raise ValueError(
+                f"Transformed: the bijector makes values of shape {made} from draws of shape {drawn}; "
+                f"give the base the batch shape {made}"
+            )
 
     def _shape_of_a_value(self) -> tuple[int, ...]:
         x = jax.ShapeDtypeStruct(self.base.batch_shape + self.base.event_shape, jnp.result_type(float))
@@ -136,7 +154,9 @@ class Transformed(Distribution):
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The log-density at `value` [*S, *B, *E], by inversion: an array [*S, *B], in nats."""
-        x, log_det = self.bijector.inverse_and_log_det(as_float(value))
+        rank = len(self.base.batch_shape + self.base.event_shape)
+        rank += self.bijector.event_ndims_out - self.bijector.event_ndims_in
+        x, log_det = self.bijector.inverse_and_log_det(with_rank(as_float(value), rank))
         return self._log_prob(self.base.log_prob(x), log_det)
 
     def _draw_and_score(
@@ -148,7 +168,7 @@ class Transformed(Distribution):
 
 
 class Masked(Distribution):
-    """`base`, of which only what `mask` [*B] marks counts: elsewhere a value may be anything, NaN too, and scores 0.
+    """`base` with log-probability 0 where `mask` [*B] is false: there a value may be anything, NaN too.
 
     Samples are those of the base.
 
@@ -159,12 +179,15 @@ class Masked(Distribution):
     base: Distribution
     mask: Bool[Array, "..."]
 
+    def _parts(self):
+        return {"base": 0, "mask": 0}
+
     def _check(self):
         try:
             np.broadcast_shapes(self.mask.shape, self.base.batch_shape)
         except ValueError:
             shapes = f"{self.mask.shape} and {self.base.batch_shape}"
-            raise ValueError(f"Masked: mask and batch of shapes {shapes} do not broadcast") from None
+            raise ValueError(f"Masked: the shapes of mask and batch, {shapes}, do not broadcast together") from None
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -182,10 +205,7 @@ class Masked(Distribution):
         return self.base.support
 
     def _draw(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Num[Array, "..."]:
-        missing = len(self.batch_shape) - len(self.base.batch_shape)
-        if self.batch_shape[missing:] != self.base.batch_shape:
-            raise ValueError(f"Masked: a base of batch {self.base.batch_shape} does not fill {self.batch_shape}")
-        return self.base.sample(key, shape + self.batch_shape[:missing])
+        return draws_of_batch(self.base, key, shape, self.batch_shape)
 
     def log_prob(self, value: Num[ArrayLike, "..."]) -> Float[Array, "..."]:
         """That of the base where the mask is true, else 0 [*S, *B]."""

@@ -16,12 +16,15 @@ from culet.distributions.parameters import Parameter, check_order, not_nan, para
 from culet.distributions.supports import Integers, Interval, Support
 
 
-class Between(Distribution):
+class WithEnds(Distribution):
     """What comes of a `base` between two ends; they broadcast together with it."""
 
     base: Distribution
     low: Float[Parameter, "..."] = parameter(not_nan)
     high: Float[Parameter, "..."] = parameter(not_nan)
+
+    def _parts(self):
+        return {"base": 0, "low": 0, "high": 0}
 
     def _check(self):
         check_order(self, "low", "high")
@@ -32,7 +35,7 @@ class Between(Distribution):
         return np.broadcast_shapes(self.base.batch_shape, self.low.shape, self.high.shape)
 
 
-class Truncated(Between):
+class Truncated(WithEnds):
     """A draw of `base` given that it lies from `low` to `high`, ends included; either may be infinite.
 
     The base needs a `cdf`, and for samples, which are drawn by inversion, an `icdf`. Far out in the upper tail a

@@ -177,28 +177,28 @@ def test_integral_is_one(name):
 @every
 def test_moments(name):
     """Mean, variance and entropy against scipy's, and all that are given against the draws."""
-    reference, found, draws = MEMBERS[name].reference, moments(name), drawn(name).astype(np.float64)
+    reference, closed, draws = MEMBERS[name].reference, moments(name), drawn(name).astype(np.float64)
     shape = draws.shape[1:]
-    for what, known in (("mean", "mean"), ("variance", "var"), ("entropy", "entropy")):
-        exact = getattr(reference, known, None)
-        if found[what] is not None and exact is not None and name not in CIRCULAR:
+    for what, method in (("mean", "mean"), ("variance", "var"), ("entropy", "entropy")):
+        exact = getattr(reference, method, None)
+        if closed[what] is not None and exact is not None and name not in CIRCULAR:
             expected = np.broadcast_to(exact(), (2,))
-            np.testing.assert_allclose(found[what], expected, rtol=3e-4, atol=2e-5, err_msg=what)
+            np.testing.assert_allclose(closed[what], expected, rtol=3e-4, atol=2e-5, err_msg=what)
     scores = log_prob(name, drawn(name)[:ROWS])
-    if found["entropy"] is not None:
+    if closed["entropy"] is not None:
         surprise = -scores.astype(np.float64)
-        gap = np.abs(surprise.mean(0) - found["entropy"])
+        gap = np.abs(surprise.mean(0) - closed["entropy"])
         assert (gap <= 5 / np.sqrt(ROWS) * surprise.std(0) + 1e-3).all()
     squares = (draws - draws.mean(0)) ** 2
     light = (squares**2).max(0) <= 0.2 * (squares**2).sum(0) + 1e-9  # the fourth moment is not that of a few draws
-    if found["mean"] is not None and name not in CIRCULAR:
-        assert found["mean"].shape == shape
-        assert (~light | (np.abs(draws.mean(0) - found["mean"]) <= SURE * draws.std(0) + 1e-4)).all()
-    if found["variance"] is not None and name not in CIRCULAR:
-        assert found["variance"].shape == shape
-        assert (~light | (np.abs(squares.mean(0) - found["variance"]) <= SURE * squares.std(0) + 1e-3)).all()
-    if found["mode"] is not None:
-        peak = log_prob(name, np.asarray(found["mode"])[None])[0]
+    if closed["mean"] is not None and name not in CIRCULAR:
+        assert closed["mean"].shape == shape
+        assert (~light | (np.abs(draws.mean(0) - closed["mean"]) <= SURE * draws.std(0) + 1e-4)).all()
+    if closed["variance"] is not None and name not in CIRCULAR:
+        assert closed["variance"].shape == shape
+        assert (~light | (np.abs(squares.mean(0) - closed["variance"]) <= SURE * squares.std(0) + 1e-3)).all()
+    if closed["mode"] is not None:
+        peak = log_prob(name, np.asarray(closed["mode"])[None])[0]
         assert (np.isnan(peak) | (peak >= scores.max(0) - 1e-3)).all()
 
 

@@ -39,17 +39,17 @@ PAIRS = [
 def test_against_draws(p, q):
     draws = p.sample(jax.random.key(1), (20_000,))
     ratio = np.asarray(p.log_prob(draws) - q.log_prob(draws), np.float64)
-    found = d.kl_divergence(p, q)
-    assert found.shape == p.batch_shape
-    assert (np.abs(found - ratio.mean(0)) <= 5 * ratio.std(0) / np.sqrt(len(ratio)) + 1e-4).all()
+    divergence = d.kl_divergence(p, q)
+    assert divergence.shape == p.batch_shape
+    assert (np.abs(divergence - ratio.mean(0)) <= 5 * ratio.std(0) / np.sqrt(len(ratio)) + 1e-4).all()
     np.testing.assert_allclose(d.kl_divergence(p, p), np.zeros(p.batch_shape), atol=1e-5)
 
 
 def test_batches_broadcast():
     p = d.Normal(np.zeros((3, 1), np.float32), 1.0)
-    found = d.kl_divergence(p, d.Normal(A, B))
-    assert found.shape == (3, 2)
-    np.testing.assert_allclose(found[2], d.kl_divergence(d.Normal(0.0, 1.0), d.Normal(A, B)), rtol=1e-6)
+    divergence = d.kl_divergence(p, d.Normal(A, B))
+    assert divergence.shape == (3, 2)
+    np.testing.assert_allclose(divergence[2], d.kl_divergence(d.Normal(0.0, 1.0), d.Normal(A, B)), rtol=1e-6)
 
 
 def test_supports():
@@ -59,5 +59,5 @@ def test_supports():
 def test_what_is_not_known():
     with pytest.raises(NotImplementedError, match=r"KL\(Normal \|\| Cauchy\).*register_kl"):
         d.kl_divergence(d.Normal(0.0, 1.0), d.Cauchy(0.0, 1.0))
-    with pytest.raises(ValueError, match="values have shapes"):
+    with pytest.raises(ValueError, match=r"event shapes .* differ"):
         d.kl_divergence(d.Normal(0.0, 1.0), d.Dirichlet(A))

@@ -25,10 +25,10 @@ def test_gradient():
     def draw(shape):
         return jnp.exp(log_gamma_variates(key, shape, (4,), jnp.float32))
 
-    found = jax.jvp(draw, (shape,), (jnp.ones(4),))[1]
+    slopes = jax.jvp(draw, (shape,), (jnp.ones(4),))[1]
     exact, share = np.asarray(shape, np.float64), stats.gamma(np.asarray(shape)).cdf(np.asarray(draw(shape)))
     expected = (stats.gamma(exact + 1e-5).ppf(share) - stats.gamma(exact - 1e-5).ppf(share)) / 2e-5
-    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(slopes, expected, rtol=2e-3, atol=1e-6)
 
 
 def test_none():

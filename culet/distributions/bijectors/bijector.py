@@ -1,4 +1,4 @@
-"""What a bijector is, an invertible map that knows how much it stretches volume; and bijectors made of bijectors."""
+"""The protocol of bijectors, invertible maps with known log determinants; and bijectors made of bijectors."""
 
 import abc
 import functools
@@ -16,11 +16,11 @@ class Bijector(eqx.Module):
 
     Axes before those of the event are a batch, over which every method maps. The log det of an event is the logarithm
     of the absolute Jacobian determinant at it, so it has the shape of the argument without the event axes. (Dillon and
-    others, "TensorFlow Distributions", 2017, section 4. Their cache is not needed here: who has x calls
-    `forward_and_log_det`, and never has to invert y.)
+    others, "TensorFlow Distributions", 2017, section 4. Their cache is not needed
+    here: with x at hand, call `forward_and_log_det`, which never inverts.)
 
-    For y that is no value of the map, the log det of the inverse is -inf, so that a density carried over is 0 there;
-    the x returned with it is some finite point.
+    For y outside the image of the map, the log det of the inverse is -inf, so that the density of a `Transformed` is 0
+    there; the x returned with it is some finite point.
     """
 
     @property
@@ -41,8 +41,12 @@ class Bijector(eqx.Module):
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """X, and the log det of the inverse map at y: minus the log det of the map at x."""
 
+    def at_rank(self, rank: int) -> "Bijector":
+        """The same, its parameters with at least `rank` axes if they are parameters of single numbers."""
+        return self
+
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The map. Under `jit` the log det that nobody asked for is not computed."""
+        """The map. Under `jit`, the unused log det is not computed."""
         return self.forward_and_log_det(x)[0]
 
     def inverse(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -66,6 +70,10 @@ class Chain(Bijector):
 
     def __init__(self, bijectors: Sequence[Bijector]):
         self.bijectors = tuple(bijectors)
+
+    def at_rank(self, rank: int) -> "Chain":
+        """The same of each part."""
+        return Chain([bijector.at_rank(rank) for bijector in self.bijectors])
 
     @property
     def event_ndims_in(self) -> int:
@@ -119,6 +127,10 @@ class Invert(Bijector):
 
     bijector: Bijector
 
+    def at_rank(self, rank: int) -> "Invert":
+        """The same of `bijector`."""
+        return Invert(self.bijector.at_rank(rank))
+
     @property
     def event_ndims_in(self) -> int:
         """What comes out of `bijector`."""
@@ -147,7 +159,7 @@ class Invert(Bijector):
 
 
 class Blocks(Bijector):
-    """A vector cut into pieces of the lengths `sizes`, each with its own bijector of numbers or of vectors."""
+    """A vector split into pieces of the lengths `sizes`, each with its own bijector of numbers or of vectors."""
 
     bijectors: tuple[Bijector, ...]
     sizes: tuple[int, ...] = eqx.field(static=True)
@@ -156,10 +168,10 @@ class Blocks(Bijector):
         """Raises `ValueError` for another number of sizes than of bijectors, and for a bijector of matrices."""
         self.bijectors, self.sizes = tuple(bijectors), tuple(sizes)
         if len(self.bijectors) != len(self.sizes):
-            raise ValueError(f"{len(self.bijectors)} bijectors need as many sizes, not {len(self.sizes)}.")
+            raise ValueError(f"Blocks: there are {len(self.bijectors)} bijectors but {len(self.sizes)} sizes")
         for part in self.bijectors:
             if (part.event_ndims_in, part.event_ndims_out) not in ((0, 0), (1, 1)):
-                raise ValueError(f"A piece of a vector needs a bijector of numbers or vectors, not {part}.")
+                raise ValueError(f"Blocks: each part must be a bijector of numbers or of vectors; got {part}")
 
     @property
     def event_ndims_in(self) -> int:
@@ -173,12 +185,12 @@ class Blocks(Bijector):
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """The pieces one after the other, and the sum of their log dets."""
-        pieces = _cut(x, self.sizes)
+        pieces = _split(x, self.sizes)
         return _joined([part.forward_and_log_det(piece) for part, piece in zip(self.bijectors, pieces, strict=True)])
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """The pieces as they were, and the sum of their log dets."""
-        pieces = _cut(y, [_length(part, size) for part, size in zip(self.bijectors, self.sizes, strict=True)])
+        pieces = _split(y, [_length(part, size) for part, size in zip(self.bijectors, self.sizes, strict=True)])
         return _joined([part.inverse_and_log_det(piece) for part, piece in zip(self.bijectors, pieces, strict=True)])
 
 
@@ -192,7 +204,7 @@ class Reshape(Bijector):
         """Raises `ValueError` when one shape has more entries than the other."""
         self.before, self.after = tuple(before), tuple(after)
         if math.prod(self.before) != math.prod(self.after):
-            raise ValueError(f"The shapes {list(self.before)} and {list(self.after)} differ in how many they hold.")
+            raise ValueError(f"Reshape: {list(self.before)} and {list(self.after)} differ in their number of entries")
 
     @property
     def event_ndims_in(self) -> int:
@@ -213,9 +225,9 @@ class Reshape(Bijector):
         return _reshaped(y, self.after, self.before)
 
 
-def _cut(x: Float[Array, "..."], sizes: Sequence[int]) -> list[Float[Array, "..."]]:
+def _split(x: Float[Array, "..."], sizes: Sequence[int]) -> list[Float[Array, "..."]]:
     if x.shape[-1] != sum(sizes):
-        raise ValueError(f"Pieces of the lengths {list(sizes)} make a vector of {sum(sizes)}, not of {x.shape[-1]}.")
+        raise ValueError(f"Blocks: sizes {list(sizes)} sum to {sum(sizes)}, but the vector has {x.shape[-1]} entries")
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
     return [x[..., end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
@@ -235,5 +247,5 @@ def _length(bijector: Bijector, size: int) -> int:
 def _reshaped(x: Array, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Array, Array]:
     batch = x.shape[: x.ndim - len(before)]
     if x.shape[len(batch) :] != before:
-        raise ValueError(f"An event of shape {list(before)} was expected; the array is {list(x.shape)}.")
+        raise ValueError(f"Reshape: the last axes must be {list(before)}; the shape is {list(x.shape)}")
     return x.reshape(*batch, *after), jnp.zeros(batch, x.dtype)

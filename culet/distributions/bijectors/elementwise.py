@@ -13,11 +13,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from culet.distributions.bijectors.bijector import Bijector
+from culet.distributions.numerics import with_rank
 from culet.distributions.parameters import as_float
 
 
 class Elementwise(Bijector):
     """A monotonic function of a number, given by the function, its inverse and the logarithm of its slope."""
+
+    def at_rank(self, rank: int) -> "Elementwise":
+        """The same, its parameters with at least `rank` axes, those in front of length 1."""
+        return jax.tree.map(lambda leaf: with_rank(leaf, rank), self)
 
     @property
     def event_ndims_in(self) -> int:

@@ -22,7 +22,7 @@ class TriangularAffine(VectorBijector):
         self.loc, self.factor = as_float(loc), as_float(factor)
         if self.loc.ndim != 1 or self.factor.shape != 2 * self.loc.shape:
             shapes = f"a loc of shape {list(self.loc.shape)} and a factor of shape {list(self.factor.shape)}"
-            raise ValueError(f"A triangular map needs a loc [D] and a factor [D, D]; it got {shapes}.")
+            raise ValueError(f"TriangularAffine: loc must be [D] and factor [D, D]; got {shapes}")
 
     def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The map."""
@@ -49,7 +49,7 @@ class LULinear(VectorBijector):
         """Raises `ValueError` unless `matrix` is [D, D]."""
         matrix = as_float(matrix)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"An invertible linear map needs a square matrix, not one of shape {list(matrix.shape)}.")
+            raise ValueError(f"LULinear: the matrix must be square; its shape is {list(matrix.shape)}")
         factors, _, self.order = jax.lax.linalg.lu(matrix)
         self.lower, self.upper = jnp.tril(factors, -1), jnp.triu(factors)
 

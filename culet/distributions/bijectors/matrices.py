@@ -128,7 +128,7 @@ def _fill(x: Float[Array, "... P"], diagonal: int) -> Float[Array, "... N N"]:
     size = round(((8 * count + 1) ** 0.5 - 1) / 2) - diagonal
     rows, columns = np.tril_indices(size, diagonal)
     if len(rows) != count:
-        raise ValueError(f"{count} numbers do not fill a triangle; 1, 3, 6, 10, ... would.")
+        raise ValueError(f"{count} numbers do not fill a triangular matrix; 1, 3, 6, 10, ... numbers do")
     place = np.full((size, size), count)
     place[rows, columns] = np.arange(count)
     padded = jnp.concatenate([x, jnp.zeros((*x.shape[:-1], 1), x.dtype)], -1)

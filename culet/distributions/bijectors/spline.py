@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from culet.distributions.bijectors.bijector import Bijector
+from culet.distributions.numerics import with_rank
 from culet.distributions.parameters import as_float
 
 SMALLEST = 1e-3  # of a bin, as a share of the whole, and of a slope at a knot
@@ -47,13 +48,19 @@ class RationalQuadraticSpline(Bijector):
         slopes: Float[Array, "... K-1"],
         bound: float = 5.0,
     ):
-        """Raises `ValueError` for 1000 bins or more, which have no room, and for a bound that is not above 0."""
+        """Raises `ValueError` for 1000 bins or more and for a bound that is not above 0."""
         if jnp.shape(widths)[-1] * SMALLEST >= 1:
-            raise ValueError(f"A spline needs fewer than {1 / SMALLEST:.0f}, not {jnp.shape(widths)[-1]}, bins.")
+            raise ValueError(
+                f"RationalQuadraticSpline: there are {jnp.shape(widths)[-1]} bins; use fewer than {1 / SMALLEST:.0f}"
+            )
         if not bound > 0:
-            raise ValueError(f"A spline lives in a square with a bound above 0, not {bound}.")
+            raise ValueError(f"RationalQuadraticSpline: bound is {bound}; it must be positive")
         self.widths, self.heights, self.slopes = as_float(widths), as_float(heights), as_float(slopes)
         self.bound = bound
+
+    def at_rank(self, rank: int) -> "RationalQuadraticSpline":
+        """The same, its parameters with at least `rank` axes before the last, those in front of length 1."""
+        return jax.tree.map(lambda leaf: with_rank(leaf, rank + 1), self)
 
     @property
     def event_ndims_in(self) -> int:

@@ -1,7 +1,7 @@
 """Bijectors of single numbers onto an interval: the positive half line, (0, 1) or (-1, 1).
 
-Where floats run out, y rounds to the end of the interval. Its inverse and log det are finite there too, but only who
-keeps x, as `forward_and_log_det` lets one, has them exactly.
+Far out, y rounds to the end of the interval. Its inverse and log det are finite there too, but exact only at the x
+itself: see `forward_and_log_det`.
 """
 
 # ruff: noqa: D102 - what the methods are is said once, in Elementwise

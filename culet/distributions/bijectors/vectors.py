@@ -123,7 +123,7 @@ class Permute(VectorBijector):
         """Raises `ValueError` unless `order` holds each of 0, ..., D-1 once."""
         self.order = tuple(int(place) for place in order)
         if sorted(self.order) != list(range(len(self.order))):
-            raise ValueError(f"An order holds each of 0, ..., {len(self.order) - 1} once; this one is {self.order}.")
+            raise ValueError(f"Permute: order must hold each of 0, ..., {len(self.order) - 1} once; it is {self.order}")
 
     def forward_and_log_det(self, x: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "..."]]:
         """The permuted vector; the log det is 0."""

@@ -176,7 +176,7 @@ class Coupling(VectorBijector):
     ):
         """Starts near the identity. Raises `ValueError` unless 0 < kept < dimensions."""
         if not 0 < kept < dimensions:
-            raise ValueError(f"Of {dimensions} numbers, {kept} cannot be kept; keep at least one and map at least one.")
+            raise ValueError(f"Coupling: kept is {kept}; it must be at least 1 and below the {dimensions} dimensions")
         moved = (dimensions - kept) * number_map.size
         network = eqx.nn.MLP(kept, moved, width, depth, key=as_key(key))
         last = network.layers[-1]

@@ -117,7 +117,7 @@ class PixelCNN(Distribution):
     ):  # fmt: skip
         """`shape` is the height and the width of an image. Raises `ValueError` for fewer than 2 levels."""
         if pixels.levels < 2:
-            raise ValueError(f"An image needs at least 2 levels, not {pixels.levels}.")
+            raise ValueError(f"PixelCNN: levels is {pixels.levels}; it must be at least 2")
         first_key, last_key, *keys = jax.random.split(as_key(key), depth + 2)
         self.first = MaskedConvolution(2, channels, 3, False, key=first_key)
         self.blocks = tuple(MaskedConvolution(channels, channels, 1, True, key=k) for k in keys)

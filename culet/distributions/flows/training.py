@@ -52,7 +52,7 @@ def fit_to_data(
     rows = np.asarray(data)
     if rows.ndim == 0 or rows.shape[1:] != distribution.event_shape or not len(rows):
         wanted = ", ".join(map(str, ("N", *distribution.event_shape)))
-        raise ValueError(f"The data have the shape {list(rows.shape)}; this distribution needs [{wanted}], N above 0.")
+        raise ValueError(f"The shape of the data must be [{wanted}] with N above 0; it is {list(rows.shape)}.")
     if not np.isfinite(rows).all():
         bad = int(np.argmax(~np.isfinite(rows).reshape(len(rows), -1).all(-1)))
         raise ValueError(f"Row {bad} of the data holds a number that is not finite; leave such rows out.")
@@ -125,7 +125,7 @@ def _check_folder(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def _steps_in_a_call(steps: int) -> int:
-    """How many steps `fit` makes in one call: small models are done with a step sooner than Python is with a call."""
+    """How many steps one call makes: a step of a small model takes less time than a call from Python."""
     return max(count for count in range(1, 21) if steps % count == 0)
 
 
@@ -146,7 +146,7 @@ def _step(loss: Any, steps: int, learning_rate: float) -> tuple[Any, Any]:
 
 @functools.lru_cache(maxsize=8)
 def _likelihood_step(steps: int, learning_rate: float) -> tuple[Any, Any]:
-    """`_step` for data, kept: who fits again in the same way does not wait for the compiler again."""
+    """`_step` for data; cached, so that a second fit with the same settings is not compiled again."""
 
     def loss(model: Any, batch: Any, key: Key[Array, ""]) -> Any:
         scores = model.log_prob(batch["rows"])

@@ -50,17 +50,17 @@ def test_a_bijector(name):
     case = CASES[name]()
     bijector = case.bijector
     batch = jnp.asarray(np.stack([case.x, 0.7 * case.x, 0.9 * case.x]))
-    found = everything(case._replace(bijector=None, x=None), bijector, batch[0], batch)
-    assert_close(found["x"], batch)
-    assert_close(found["forward"], found["y"])
-    assert_close(found["inverse"], batch)
-    assert np.isfinite(found["y"]).all()
-    assert found["log_det"].shape == batch.shape[: batch.ndim - bijector.event_ndims_in]
-    assert found["inverse_log_det"].shape == found["y"].shape[: found["y"].ndim - bijector.event_ndims_out]
-    expected = np.linalg.slogdet(np.asarray(found["jacobian"], np.float64))[1]
-    assert_close(np.sum(found["log_det"].reshape(3, -1), -1), expected)
-    assert_close(found["inverse_log_det"], -found["log_det"])
-    for leaf in jax.tree.leaves(found["gradients"]):
+    results = everything(case._replace(bijector=None, x=None), bijector, batch[0], batch)
+    assert_close(results["x"], batch)
+    assert_close(results["forward"], results["y"])
+    assert_close(results["inverse"], batch)
+    assert np.isfinite(results["y"]).all()
+    assert results["log_det"].shape == batch.shape[: batch.ndim - bijector.event_ndims_in]
+    assert results["inverse_log_det"].shape == results["y"].shape[: results["y"].ndim - bijector.event_ndims_out]
+    expected = np.linalg.slogdet(np.asarray(results["jacobian"], np.float64))[1]
+    assert_close(np.sum(results["log_det"].reshape(3, -1), -1), expected)
+    assert_close(results["inverse_log_det"], -results["log_det"])
+    for leaf in jax.tree.leaves(results["gradients"]):
         assert np.isfinite(leaf).all()
 
 

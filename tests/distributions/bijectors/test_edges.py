@@ -1,4 +1,4 @@
-"""Where bijectors end: rounding to the ends of the image, values beyond it, arguments that make no sense."""
+"""The ends of the image: rounding to them, values beyond them; and arguments that are refused."""
 
 import jax
 import jax.numpy as jnp
@@ -74,17 +74,17 @@ def test_only_values_of_the_map_have_a_finite_log_det(bijector, inside, outside)
 
 @pytest.mark.parametrize("make, words", [
     (lambda: Permute((0, 2)), "each of 0, ..., 1 once"),
-    (lambda: TriangularAffine(np.zeros(2), np.eye(3)), "needs a loc"),
-    (lambda: LULinear(np.zeros((2, 3))), "square matrix"),
-    (lambda: Blocks([Exp()], (1, 2)), "as many sizes"),
-    (lambda: Blocks([GramMatrix()], (4,)), "numbers or vectors"),
-    (lambda: Blocks([Exp()], (4,)).forward(jnp.zeros(3)), "not of 3"),
-    (lambda: Reshape((2, 3), (5,)), "differ in how many"),
-    (lambda: Reshape((2, 3), (6,)).forward(jnp.zeros(6)), r"\[2, 3\] was expected"),
-    (lambda: FillTriangular().forward(jnp.zeros(5)), "do not fill a triangle"),
-    (lambda: Coupling(3, 3, AffineMap(), width=4, depth=1, key=jax.random.key(0)), "cannot be kept"),
+    (lambda: TriangularAffine(np.zeros(2), np.eye(3)), "loc must be"),
+    (lambda: LULinear(np.zeros((2, 3))), "must be square"),
+    (lambda: Blocks([Exp()], (1, 2)), "1 bijectors but 2 sizes"),
+    (lambda: Blocks([GramMatrix()], (4,)), "numbers or of vectors"),
+    (lambda: Blocks([Exp()], (4,)).forward(jnp.zeros(3)), "sum to 4, but the vector has 3"),
+    (lambda: Reshape((2, 3), (5,)), "differ in their number"),
+    (lambda: Reshape((2, 3), (6,)).forward(jnp.zeros(6)), r"last axes must be \[2, 3\]"),
+    (lambda: FillTriangular().forward(jnp.zeros(5)), "do not fill a triangular matrix"),
+    (lambda: Coupling(3, 3, AffineMap(), width=4, depth=1, key=jax.random.key(0)), "kept is 3"),
 ])  # fmt: skip
-def test_bad_arguments_are_told(make, words):
+def test_bad_arguments_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
 

@@ -20,10 +20,10 @@ def curve(x, raw, bound):
     widths, heights, slopes = raw
     across, up = knots(widths, bound), knots(heights, bound)
     slopes = np.concatenate([[1], SMALLEST + (1 - SMALLEST) * np.log1p((np.e - 1) * np.exp(slopes)), [1]])
-    found = []
+    results = []
     for number in x:
         if abs(number) > bound:
-            found.append((number, 0.0))
+            results.append((number, 0.0))
             continue
         k = min(int(np.searchsorted(across, number, side="right")) - 1, len(widths) - 1)
         width, height = across[k + 1] - across[k], up[k + 1] - up[k]
@@ -32,8 +32,8 @@ def curve(x, raw, bound):
         bottom = slope + (slopes[k + 1] + slopes[k] - 2 * slope) * between
         y = up[k] + height * (slope * place**2 + slopes[k] * between) / bottom
         top = slopes[k + 1] * place**2 + 2 * slope * between + slopes[k] * (1 - place) ** 2
-        found.append((y, np.log(slope**2 * top / bottom**2)))
-    return np.array(found).T
+        results.append((y, np.log(slope**2 * top / bottom**2)))
+    return np.array(results).T
 
 
 STEEP = ([3.0, -3.0], [-3.0, 3.0], [300.0])

@@ -79,10 +79,10 @@ def test_a_fit_that_was_stopped_goes_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("data, words", [
-    (np.zeros((5, 3), np.float32), r"\[5, 3\]; this distribution needs \[N, 2\]"),
-    (np.zeros((0, 2), np.float32), "N above 0"),
+    (np.zeros((5, 3), np.float32), r"must be \[N, 2\] with N above 0; it is \[5, 3\]"),
+    (np.zeros((0, 2), np.float32), "N above 0; it is"),
     (np.array([[0.0, 1.0], [np.nan, 0.0]], np.float32), "Row 1 .* not finite"),
 ])  # fmt: skip
-def test_bad_data_are_told(data, words):
+def test_bad_data_are_refused(data, words):
     with pytest.raises(ValueError, match=words):
         fit_to_data(coupling_flow(jax.random.key(0), 2, layers=1), data)
