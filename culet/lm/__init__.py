@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from culet.lm._decode_speed import decode_speed
     from culet.lm._generate import Completion, generate, stream, stream_batch
     from culet.lm._presets import preset, presets, scaled
     from culet.lm._train import train
     from culet.lm.decoder import Decoder, DecoderConfig
     from culet.lm.footprint import sizes
     from culet.lm.formats.checkpoint import load, load_config, load_model, save, save_model
+    from culet.lm.position_loss import loss_beyond, loss_by_position, stream_rows, token_losses
     from culet.lm.recipe import Recipe
     from culet.lm.tokenizers.tokenizer import Tokenizer
     from culet.lm.tokenizers.training import train_tokenizer
@@ -24,6 +26,8 @@ _HOME = {
     "_generate": ("Completion", "generate", "stream", "stream_batch"),
     "_presets": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),
+    "_decode_speed": ("decode_speed",),
+    "position_loss": ("loss_beyond", "loss_by_position", "stream_rows", "token_losses"),
     "recipe": ("Recipe",),
     "tokenizers.tokenizer": ("Tokenizer",),
     "tokenizers.training": ("train_tokenizer",),
@@ -36,10 +40,13 @@ __all__ = [
     "DecoderConfig",
     "Recipe",
     "Tokenizer",
+    "decode_speed",
     "generate",
     "load",
     "load_config",
     "load_model",
+    "loss_beyond",
+    "loss_by_position",
     "preset",
     "presets",
     "save",
@@ -48,6 +55,8 @@ __all__ = [
     "sizes",
     "stream",
     "stream_batch",
+    "stream_rows",
+    "token_losses",
     "train",
     "train_tokenizer",
 ]

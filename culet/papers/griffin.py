@@ -5,7 +5,7 @@ Axis letters: N seeds.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,70 +15,72 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from culet.lm import DecoderConfig
-    from culet.tasks.small_models import Course
 
 GRIFFIN, ROPE, NOPE = "Griffin", "global attention, RoPE", "global attention, no positions"
-CONTEXTS: Mapping[Scale, tuple[int, int]] = {"smoke": (64, 64), "laptop": (1024, 16 * 1024)}
-REPEATS: Mapping[Scale, int] = {"smoke": 1, "laptop": 25}
 
 
-def _course(scale: Scale) -> "Course":
-    from culet.tasks.small_models import Course
+class Sizes(NamedTuple):
+    """Of models, training and timing."""
 
-    if scale == "smoke":
-        return Course(steps=4, batch_size=4, length=32, rate=4e-3)
-    return Course(steps=160, batch_size=16, length=128, rate=8e-3)  # of 2, 4 and 8e-3, the best for each variant
+    layers: int
+    width: int
+    window: int
+    course: tuple[int, int, int, float]  # steps, rows per step, tokens per row, learning rate
+    contexts: tuple[int, int]  # tokens after which the cost of a token is measured
+    repeats: int
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 16, 8, (4, 4, 32, 4e-3), (64, 64), 1),
+    "laptop": Sizes(3, 96, 64, (160, 16, 128, 8e-3), (1024, 16 * 1024), 25),  # of 2, 4 and 8e-3, the best for each
+}
 
 
 def _config(scale: Scale, pattern: str, rope_fraction: float = 0.5) -> "DecoderConfig":
     """Layers of Griffin's kinds; the MLPs of global attention make up for its fewer parameters."""
     from culet.lm import scaled
-    from culet.tasks.small_models import VOCABULARY
+    from culet.tasks import python_docs
 
-    small = scale == "smoke"
-    width, layers = (16, min(2, len(pattern))) if small else (96, 3)
+    size = SIZES[scale]
     base = scaled(
-        "griffin-100m", layers=layers, width=width, heads=2, vocabulary=VOCABULARY[scale], window=8 if small else 64
-    )
-    hidden = base.hidden + (round(2 * width / 9) if pattern == "G" else 0)
-    return dataclasses.replace(base, pattern=pattern[-layers:], rope_fraction=rope_fraction, hidden=hidden)
+        "griffin-100m", layers=size.layers, width=size.width, heads=2, window=size.window,
+        vocabulary=python_docs.SIZES[scale].vocabulary,
+    )  # fmt: skip
+    hidden = base.hidden + (round(2 * size.width / 9) if pattern == "G" else 0)
+    return dataclasses.replace(base, pattern=pattern[-size.layers :], rope_fraction=rope_fraction, hidden=hidden)
 
 
-def _arm(pattern: str, rope_fraction: float = 0.5) -> Any:
+def _run(pattern: str, rope_fraction: float = 0.5) -> Any:
     """Trains a model on short rows, then measures it on rows eight times as long, and what a further token costs."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         import jax
 
-        from culet.tasks.small_models import (
-            beyond_training,
-            learn,
-            parameters,
-            seconds_per_token,
-            stream_rows,
-            streams,
-        )
+        from culet.lm import decode_speed, loss_beyond, sizes
+        from culet.tasks.python_docs import Course, by_position, streams, trained
 
-        training, held_out = streams(scale)
-        course = _course(scale)
-        model = _config(scale, pattern, rope_fraction).init(jax.random.key(seed))
-        model = learn(model, stream_rows(training, course.length), course, seed)
-        short, long = seconds_per_token(model, CONTEXTS[scale], REPEATS[scale])
+        size, config = SIZES[scale], _config(scale, pattern, rope_fraction)
+        course = Course(*size.course)
+        model = trained(config.init(jax.random.key(seed)), scale, course, seed)
+        short, long = 1 / decode_speed(model, size.contexts, repeats=size.repeats)
+        measured = loss_beyond(model, streams(scale)[1], course.length)
         return {
             "budget": course.tokens,
-            "parameters": parameters(model),
+            "parameters": sizes(config, 1).parameters,
             "cost_ratio": long / short,
             "microseconds": np.array([short, long]) * 1e6,
-            **beyond_training(model, held_out, course.length),
+            "inside_loss": measured.inside,
+            "beyond_loss": measured.beyond,
+            **by_position(measured.by_position),
         }
 
     return per_seed(run)
 
 
 def _figure(findings: Findings) -> "Figure":
-    from culet.tasks.small_models import place_figure
+    from culet.tasks.python_docs import position_figure
 
-    return place_figure(findings, "Rows of eight times the training length", beyond=True)
+    return position_figure(findings, "Rows of eight times the training length", beyond=True)
 
 
 def _attention_less_griffin(findings: Findings) -> np.ndarray:
@@ -102,9 +104,9 @@ experiment = Experiment(
     ],
     budget_unit="tokens read",
     variants={
-        GRIFFIN: Variant(description="recurrence, recurrence, attention to the last 64 tokens", run=_arm("RRL")),
-        ROPE: Variant(description="attention to all tokens, rotary positions", run=_arm("G", rope_fraction=1.0)),
-        NOPE: Variant(description="the same without positions", run=_arm("G", rope_fraction=0.0)),
+        GRIFFIN: Variant(description="recurrence, recurrence, attention to the last 64 tokens", run=_run("RRL")),
+        ROPE: Variant(description="attention to all tokens, rotary positions", run=_run("G", rope_fraction=1.0)),
+        NOPE: Variant(description="the same without positions", run=_run("G", rope_fraction=0.0)),
     },
     claims=[
         Claim(
@@ -131,7 +133,7 @@ experiment = Experiment(
             at_least=0.0,
         ),
     ],
-    control={GRIFFIN: Variant(description="its local attention made global", run=_arm("RRG"))},
+    control={GRIFFIN: Variant(description="its local attention made global", run=_run("RRG"))},
     figure=_figure,
     deviations="The paper's models have at least 100M parameters, here they have 0.5 million; they read rows of 2,048 "
     "tokens and more, here of 128 in training and up to 1,024 in the evaluation; and the text is Python's own "

@@ -4,7 +4,8 @@ Axis letters: N seeds.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
 
@@ -12,62 +13,69 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from culet.lm import DecoderConfig
-    from culet.tasks.small_models import Course
 
 RECURRENT, GEMMA = "RecurrentGemma", "Gemma"
 SHORT, LONG = 1024, 16 * 1024  # tokens whose state is measured
 
 
-def _course(scale: Scale) -> "Course":
-    from culet.tasks.small_models import Course
+class Sizes(NamedTuple):
+    """Of models and training."""
 
-    if scale == "smoke":
-        return Course(steps=4, batch_size=4, length=32, rate=4e-3)
-    return Course(steps=160, batch_size=16, length=128, rate=8e-3)  # of 2, 4 and 8e-3, Gemma's best
+    layers: int
+    width: int
+    window: int
+    course: tuple[int, int, int, float]  # steps, rows per step, tokens per row, learning rate
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 16, 8, (4, 4, 32, 4e-3)),
+    "laptop": Sizes(3, 96, 64, (160, 16, 128, 8e-3)),  # of 2, 4 and 8e-3, Gemma's best
+}
 
 
 def _config(scale: Scale, preset: str, pattern: str) -> "DecoderConfig":
     """Layers of either kind, the MLPs of Gemma a little wider, so that both have equally many parameters."""
     from culet.lm import scaled
-    from culet.tasks.small_models import VOCABULARY
+    from culet.tasks import python_docs
 
-    small = scale == "smoke"
-    width, layers = (16, min(2, len(pattern))) if small else (96, 3)
-    hidden = 3 * width + (round(2 * width / 9) if pattern == "G" else 0)
+    size = SIZES[scale]
+    hidden = 3 * size.width + (round(2 * size.width / 9) if pattern == "G" else 0)
     config = scaled(
-        preset, layers=layers, width=width, heads=2, kv_heads=1, hidden=hidden, vocabulary=VOCABULARY[scale],
-        window=8 if small else 64,
+        preset, layers=size.layers, width=size.width, heads=2, kv_heads=1, hidden=hidden, window=size.window,
+        vocabulary=python_docs.SIZES[scale].vocabulary,
     )  # fmt: skip
-    return dataclasses.replace(config, pattern=pattern[-layers:])
+    return dataclasses.replace(config, pattern=pattern[-size.layers :])
 
 
-def _arm(preset: str, pattern: str) -> Any:
+def _run(preset: str, pattern: str) -> Any:
     """Trains a model on short rows and measures its loss inside and beyond their length, and the size of its state."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         import jax
 
-        from culet.lm import sizes
-        from culet.tasks.small_models import beyond_training, learn, parameters, stream_rows, streams
+        from culet.lm import loss_beyond, sizes
+        from culet.tasks.python_docs import Course, by_position, streams, trained
 
-        training, held_out = streams(scale)
-        course, config = _course(scale), _config(scale, preset, pattern)
-        model = learn(config.init(jax.random.key(seed)), stream_rows(training, course.length), course, seed)
+        course, config = Course(*SIZES[scale].course), _config(scale, preset, pattern)
+        model = trained(config.init(jax.random.key(seed)), scale, course, seed)
+        measured = loss_beyond(model, streams(scale)[1], course.length)
         return {
             "budget": course.tokens,
-            "parameters": parameters(model),
+            "parameters": sizes(config, SHORT).parameters,
             "state_bytes": sizes(config, SHORT).cache_bytes,
             "long_state_bytes": sizes(config, LONG).cache_bytes,
-            **beyond_training(model, held_out, course.length),
+            "inside_loss": measured.inside,
+            "beyond_loss": measured.beyond,
+            **by_position(measured.by_position),
         }
 
     return per_seed(run)
 
 
 def _figure(findings: Findings) -> "Figure":
-    from culet.tasks.small_models import place_figure
+    from culet.tasks.python_docs import position_figure
 
-    return place_figure(findings, "Equal size and tokens, rows of eight times the training length", beyond=True)
+    return position_figure(findings, "Equal size and tokens, rows of eight times the training length", beyond=True)
 
 
 experiment = Experiment(
@@ -83,9 +91,10 @@ experiment = Experiment(
     ],
     budget_unit="tokens read",
     variants={
-        RECURRENT: Variant(description="recurrences, attention to the last 64 "
-        "tokens", run=_arm("recurrent-gemma-2b", "RRL")),
-        GEMMA: Variant(description="three layers of attention to all tokens", run=_arm("gemma-2b", "G")),
+        RECURRENT: Variant(
+            description="recurrences, attention to the last 64 tokens", run=_run("recurrent-gemma-2b", "RRL")
+        ),
+        GEMMA: Variant(description="three layers of attention to all tokens", run=_run("gemma-2b", "G")),
     },
     claims=[
         Claim(
@@ -112,7 +121,7 @@ experiment = Experiment(
         ),
     ],
     control={
-        RECURRENT: Variant(description="its local attention made global", run=_arm("recurrent-gemma-2b", "RRG")),
+        RECURRENT: Variant(description="its local attention made global", run=_run("recurrent-gemma-2b", "RRG")),
     },
     figure=_figure,
     deviations="The paper trains 2B and 9B models on two trillion tokens and compares them with Gemmas trained on "

@@ -5,10 +5,9 @@ Once in pre-training, and once in learning a task, there on texts of its own (`c
 Axis letters: N seeds.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -18,9 +17,8 @@ from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Sc
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from culet.lm import Decoder, DecoderConfig
+    from culet.lm import Decoder
     from culet.objectives.teacher import Divergence
-    from culet.tasks.small_models import Course
 
 STUDENT, TWIN, TEACHER = "student, distilled", "twin, tokens alone", "teacher"
 DIVERGENCES: Mapping[str, "Divergence"] = {
@@ -31,56 +29,74 @@ SHARES = {f"{ON_POLICY['reverse KL']}, {percent}% of the data": percent / 100 fo
 SUMMARISER = "teacher of summaries"
 
 
-def _course(scale: Scale) -> "Course":
-    from culet.tasks.small_models import Course
+class Sizes(NamedTuple):
+    """Of the models that read Python's documentation, and of their training."""
 
-    if scale == "smoke":
-        return Course(steps=2, batch_size=4, length=32, rate=4e-3)
-    return Course(steps=64, batch_size=16, length=128, rate=8e-3)
-
-
-def _config(scale: Scale, width: int, layers: int) -> "DecoderConfig":
-    from culet.lm import scaled
-    from culet.tasks.small_models import VOCABULARY
-
-    if scale == "smoke":  # one shape for all, so that little is compiled
-        width, layers = 16, 2
-    return scaled("gemma-2-2b", layers=layers, width=width, vocabulary=VOCABULARY[scale], window=64, context=128)
+    layers: int
+    width: int  # of student and twin
+    teacher_width: int
+    course: tuple[int, int, int, float]  # steps, rows per step, tokens per row, learning rate
+    teacher_steps: int
 
 
-def _student(scale: Scale, seed: int) -> "Decoder":
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 16, 16, (2, 4, 32, 4e-3), 2),  # one shape for all, so that little is compiled
+    "laptop": Sizes(4, 64, 128, (64, 16, 128, 8e-3), 128),
+}
+
+
+def _model(scale: Scale, width: int, seed: int) -> "Decoder":
     import equinox as eqx
     import jax
 
-    return eqx.filter_jit(_config(scale, 64, 4).init)(jax.random.key(seed))
+    from culet.lm import scaled
+    from culet.tasks import python_docs
+
+    config = scaled(
+        "gemma-2-2b", layers=SIZES[scale].layers, width=width, vocabulary=python_docs.SIZES[scale].vocabulary,
+        window=64, context=128,
+    )  # fmt: skip
+    return eqx.filter_jit(config.init)(jax.random.key(seed))
 
 
 @functools.cache
 def _teacher(scale: Scale, trained: bool = True) -> "Decoder":
     """One teacher for all seeds, trained on the text that the students read, for twice as many steps."""
-    import equinox as eqx
-    import jax
+    from culet.tasks import python_docs
 
-    from culet.tasks.small_models import learn, stream_rows, streams
-
-    model, course = eqx.filter_jit(_config(scale, 128, 4).init)(jax.random.key(1000)), _course(scale)
-    if scale == "laptop":
-        course = dataclasses.replace(course, steps=2 * course.steps)
-    return learn(model, stream_rows(streams(scale)[0], course.length), course, 1000) if trained else model
+    size = SIZES[scale]
+    model, course = _model(scale, size.teacher_width, 1000), python_docs.Course(*size.course)
+    course = course._replace(steps=size.teacher_steps)
+    return python_docs.trained(model, scale, course, 1000) if trained else model
 
 
-def _arm(teacher: Callable[[Scale], "Decoder"] | None) -> Any:
+def _reads(teacher: Callable[[Scale], "Decoder"] | None) -> Any:
     """Trains the student of a seed, with a teacher or without, and measures it on held-out text."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
-        from culet.tasks.small_models import learn, stream_rows, streams
+        from culet.lm import stream_rows, train
+        from culet.lm.losses import StudentAndTeacher
+        from culet.tasks.python_docs import Course, streams, trained
 
-        course = _course(scale)
-        rows = stream_rows(streams(scale)[0], course.length)
-        model = learn(_student(scale, seed), rows, course, seed, teacher and teacher(scale))
+        course, model = Course(*SIZES[scale].course), _model(scale, SIZES[scale].width, seed)
+        if teacher is None:
+            model = trained(model, scale, course, seed)
+        else:
+            rows = stream_rows(streams(scale)[0], course.length)
+            model = train(
+                StudentAndTeacher(model, teacher(scale)), rows, course.recipe(seed), loss=_from_teacher(),
+                trainable=StudentAndTeacher(True, False), progress=False,
+            ).student  # fmt: skip
         return {"budget": course.steps, **_measured(model, scale)}
 
     return per_seed(run)
+
+
+@functools.cache
+def _from_teacher() -> Any:
+    from culet.lm.losses import from_teacher
+
+    return from_teacher()
 
 
 def _reference(seed: int, scale: Scale) -> dict[str, Any]:
@@ -89,10 +105,13 @@ def _reference(seed: int, scale: Scale) -> dict[str, Any]:
 
 
 def _measured(model: "Decoder", scale: Scale) -> dict[str, Any]:
-    from culet.tasks.small_models import curve, parameters, stream_rows, streams, token_losses
+    from culet.lm import loss_by_position, sizes, stream_rows, token_losses
+    from culet.tasks.python_docs import Course, by_position, streams
 
-    losses = token_losses(model, stream_rows(streams(scale)[1], _course(scale).length))
-    return {"held_out_loss": losses.mean(), "parameters": parameters(model), **curve(losses, bins=16)}
+    length = Course(*SIZES[scale].course).length
+    losses = token_losses(model, stream_rows(streams(scale)[1], length))
+    parameters = sizes(model.config, length).parameters
+    return {"held_out_loss": losses.mean(), "parameters": parameters, **by_position(loss_by_position(losses, 16))}
 
 
 def _taught(name: str, own: bool, share: float = 1.0, trained: bool = True) -> Variant:
@@ -101,16 +120,16 @@ def _taught(name: str, own: bool, share: float = 1.0, trained: bool = True) -> V
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.papers.gemma_2 import on_policy
 
-        divergence = DIVERGENCES[name] if scale == "laptop" else "reverse_kl"  # one for all, so that little is compiled
+        divergence = on_policy.SIZES[scale].divergence or DIVERGENCES[name]
         taught_by = None if trained else on_policy.student(scale, 1000 + seed)
-        found = on_policy.run(divergence, own, share, seed, scale, taught_by=taught_by)
+        measured = on_policy.run(divergence, own, share, seed, scale, taught_by=taught_by)
         ends = {"rouge_l": "greedy_rouge_l", "rouge_1": "greedy_rouge_1", "kl": "kl"}
-        return found | {f"final_{key}": found[name][-1] for key, name in ends.items()}
+        return measured | {f"final_{key}": measured[name][-1] for key, name in ends.items()}
 
-    what = "on its own summaries" if own else "on people's summaries"
+    source = "on its own summaries" if own else "on people's summaries"
     part = f" of {100 * share:g}% of the pictures" if share < 1 else ""
     by = "its teacher" if trained else "one no better than itself"
-    return Variant(description=f"a small summariser learns the {name} from {by} {what}{part}", run=per_seed(run))
+    return Variant(description=f"a small summariser learns the {name} from {by} {source}{part}", run=per_seed(run))
 
 
 def _summariser(seed: int, scale: Scale) -> dict[str, Any]:
@@ -146,17 +165,17 @@ def _figure(findings: Findings) -> "Figure":
     from matplotlib.figure import Figure
 
     from culet.papers.gemma_2.on_policy import draw_students
-    from culet.tasks.small_models import draw_places
+    from culet.tasks.python_docs import draw_positions
 
     figure = Figure(figsize=(16, 5), dpi=100, layout="constrained")
     panels: Any = figure.subplots(1, 3)
     read = {name: findings[name] for name in (STUDENT, TWIN, TEACHER)}
-    draw_places(panels[0], read, "Equal tokens: taught by a larger model, or by the text alone")
+    draw_positions(panels[0], read, "Equal tokens: taught by a larger model, or by the text alone")
     draw_students(panels[1:], findings, [*ON_POLICY.values(), *SUPERVISED.values()], list(SHARES))
     return figure
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper distils 2B and 9B models on trillions of tokens, 50 times what is optimal for them. Here the text is "
     "Python's own documentation, read less than once, the student has a quarter of a million parameters, and one "
     "teacher serves all seeds. Both have the rate that was best for the twin, of 4e-3 and 8e-3 in 160 steps. Student "
@@ -192,9 +211,12 @@ experiment = Experiment(
     ],
     budget_unit="training steps, of 2,048 tokens of text or 64 summaries",
     variants={
-        STUDENT: Variant(description="learns the whole distribution of the teacher at each place", run=_arm(_teacher)),
-        TWIN: Variant(description="the same weights, rows, order, steps and rate; learns the tokens "
-        "that came", run=_arm(None)),
+        STUDENT: Variant(
+            description="learns the whole distribution of the teacher at each place", run=_reads(_teacher)
+        ),
+        TWIN: Variant(
+            description="the same weights, rows, order, steps and rate; learns the tokens that came", run=_reads(None)
+        ),
         TEACHER: Variant(
             description="twice as wide, trained on tokens for twice as many steps", run=per_seed(_reference),
             equal_budget=False,
@@ -232,11 +254,13 @@ experiment = Experiment(
         ),
     ],
     control={
-        STUDENT: Variant(description="learns from a teacher that was never trained", run=_arm(lambda s: _teacher(s,
-        False))),
+        STUDENT: Variant(
+            description="learns from a teacher that was never trained",
+            run=_reads(lambda scale: _teacher(scale, False)),
+        ),
         **{ON_POLICY[name]: _taught(name, True, trained=False) for name in DIVERGENCES},
     },
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="culet distil TEACHER TEXTS --preset gemma-2-2b --scaled layers=4,width=64 --out STUDENT",
 )  # fmt: skip

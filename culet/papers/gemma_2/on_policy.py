@@ -8,7 +8,7 @@ Axis letters: B summaries, T tokens of a summary, P points of a run.
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,9 +28,23 @@ from culet.objectives.teacher import Divergence
 from culet.tasks import summaries
 from culet.tasks.captions import Use
 
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 64}
-SUMMARIES: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 2}  # of a run, after its start
+
+class Sizes(NamedTuple):
+    """Of students and their training."""
+
+    steps: int
+    summaries: int  # per step
+    points: int  # of a run, after its start
+    layers: int
+    width: int
+    steps_before: int  # of supervised training, of the student; 0: neither student nor teacher is trained
+    divergence: Divergence | None  # one for all variants, so that little is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 4, 1, 1, 16, 0, "reverse_kl"),
+    "laptop": Sizes(64, 64, 2, 2, 32, 200, None),
+}
 RATES: Mapping[tuple[Divergence, bool], float] = {  # on the student's own summaries or not; see `deviations`
     ("reverse_kl", True): 1.2e-2, ("reverse_kl", False): 2.4e-2,
     ("forward_kl", True): 4.8e-2, ("forward_kl", False): 4.8e-2,
@@ -41,22 +55,23 @@ MANY = 1000  # the seed of the teacher
 
 @functools.cache
 def teacher(scale: Scale) -> Decoder:
-    """One for all seeds; at smoke scale it is not trained either."""
-    return summaries.supervised(scale, MANY) if scale == "laptop" else student(scale, MANY)
+    """One for all seeds."""
+    return summaries.supervised(scale, MANY) if SIZES[scale].steps_before else student(scale, MANY)
 
 
 @functools.cache
 def student(scale: Scale, seed: int) -> Decoder:
-    """Of half the teacher's width, trained on the same summaries, less long; at smoke scale not at all."""
-    words = summaries.tokenizer(scale)
-    layers, width = (1, 16) if scale == "smoke" else (2, 32)
-    config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
-    begun = eqx.filter_jit(config.init)(jax.random.key(seed))
-    if scale == "smoke":
-        return begun
+    """Of half the teacher's width, trained on the same summaries, less long."""
+    size, tokenizer = SIZES[scale], summaries.tokenizer(scale)
+    config = scaled(
+        "gemma-2-2b", layers=size.layers, width=size.width, vocabulary=tokenizer.vocabulary, window=96, context=160
+    )
+    fresh = eqx.filter_jit(config.init)(jax.random.key(seed))
+    if not size.steps_before:
+        return fresh
     texts = [row.text + str(row.completions[0]) for row in summaries.lessons(scale, "training")]
-    recipe = Recipe(steps=200, batch_size=16, learning_rate=8e-3, seed=seed)
-    return train(begun, text_rows(texts, words, 160), recipe, progress=False)
+    recipe = Recipe(steps=size.steps_before, batch_size=16, learning_rate=8e-3, seed=seed)
+    return train(fresh, text_rows(texts, tokenizer, 160), recipe, progress=False)
 
 
 def run(
@@ -67,7 +82,7 @@ def run(
 
     With "tuning" for `use` and other rates it is what the rates were chosen by.
     """
-    measure = yardstick(scale, seed, use)
+    size, measure = SIZES[scale], yardstick(scale, seed, use)
     points = [measure.of_student | {"step": 0.0}]
 
     def evaluate(policy: Decoder, step: int) -> dict[str, float]:
@@ -77,15 +92,15 @@ def run(
     rows = summaries.lessons(scale, "training")
     asked = summaries.prompts(scale, rows).first(int(share * len(rows)))
     recipe = AlignRecipe(
-        steps=STEPS[scale], batch_size=SUMMARIES[scale], new_tokens=summaries.NEW_TOKENS[scale], seed=seed,
-        learning_rate=rate or RATES[divergence, own], evaluate_every=STEPS[scale] // POINTS[scale],
+        steps=size.steps, batch_size=size.summaries, new_tokens=summaries.NEW_TOKENS[scale], seed=seed,
+        learning_rate=rate or RATES[divergence, own], evaluate_every=size.steps // size.points,
     )  # fmt: skip
     end = align(
         student(scale, seed), Distil(divergence=divergence, on_policy=float(own)), asked, recipe,
         teachers=(taught_by or teacher(scale),), evaluate=evaluate, progress=False,
     )  # fmt: skip
     found = {name: np.array([point[name] for point in points]) for name in points[0]}
-    return found | {"apart_by_place": measure.apart(end), "budget": STEPS[scale]}
+    return found | {"apart_by_place": measure.apart(end), "budget": size.steps}
 
 
 class Yardstick(summaries.Measure):
