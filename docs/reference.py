@@ -24,7 +24,8 @@ def packages(root: ModuleType = culet) -> Iterator[ModuleType]:
 
 def main(out: Path = OUT) -> None:
     """Writes a page for each package into `out`."""
-    import pdoc
+    import pdoc.extract
+    import pdoc.render
 
     pdoc.render.configure(docformat="google", footer_text=f"Culet {culet.__version__}", search=True)
     names = [package.__name__ for package in packages()]

@@ -1,4 +1,4 @@
-"""The command tree: one Typer application, one file per room of commands; and how errors reach the user."""
+"""The command tree: one Typer application, a file per group of commands; and how errors reach the user."""
 
 import os
 import signal
@@ -8,11 +8,8 @@ from types import FrameType
 import typer
 
 from culet.cli import align, celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
+from culet.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXPECTED
 from culet.core import Interrupted
-
-EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130
-EXPECTED = (ValueError, OSError, RuntimeError, ArithmeticError)  # what culet raises for bad input and bad luck
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +32,8 @@ def culet() -> None:
     """
 
 
-for room in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
-    room.register(app)
+for group in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
+    group.register(app)
 
 
 def main() -> None:

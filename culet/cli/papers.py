@@ -1,4 +1,4 @@
-"""`culet systems`, `culet reproduce`, `culet gallery`: the papers, their claims, and what came of them."""
+"""`culet systems`, `culet reproduce`, `culet gallery`: the papers, their claims and the verdicts."""
 
 import json
 import os
@@ -11,13 +11,19 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from culet.cli.errors import EXIT_INTERRUPTED, EXPECTED
 from culet.core import Interrupted
 
 STATUS = {"reproduced": 0, "not reproduced": 1, "undecided": 2}
-ERROR, EXIT_INTERRUPTED = 3, 130
-COLOURS = {"reproduced": "green", "not reproduced": "red", "undecided": "yellow", "built": "bold", "planned": "dim"}
+ERROR = 3
+COLOURS = {
+    "reproduced": "green", "not reproduced": "red", "undecided": "yellow", "built": "bold", "works": "bold", "planned": "dim",
+}  # fmt: skip
 
-Results = Annotated[Path | None, typer.Option(help="Folder of kept results. Default: results/ of the source checkout.")]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="Folder of kept results. Default: that of the source checkout, or what was installed."),
+]
 
 
 class _Reproduce(TyperCommand):
@@ -39,17 +45,28 @@ def register(app: typer.Typer) -> None:
 
 
 def systems(
+    facet: Annotated[str | None, typer.Option(help="Only those of this group; a part of its name will do.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only those in this state: {', '.join(COLOURS)}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     results: Results = None,
 ) -> None:
-    """Lists the systems of this library: planned, built, or with what came of their paper's claim.
+    """Lists the systems of this library with their state, and how many claims of their papers were reproduced.
 
-    The last column is the margin by which the first claim was met, with its interval, and the bound it had to reach.
+    A state is the verdict of the kept result; or "built" (it has an experiment that was not run yet), "works" (it can be
+    used, and has no experiment) or "planned".
+
+    [dim]culet systems --facet language --state reproduced[/]
     """
     from culet.experiments.results import results_folder
     from culet.papers import overview
 
     rows = overview(results_folder(results))
+    facets = {row["facet"]: None for row in rows}
+    if facet is not None and not any(facet.lower() in name for name in facets):
+        raise ValueError(f"--facet {facet!r} is in the name of no group; they are {', '.join(facets)}")
+    if state is not None and state not in COLOURS:
+        raise ValueError(f"--state {state!r} is no state; they are {', '.join(COLOURS)}")
+    rows = [row for row in rows if state in (None, row["state"]) and (facet or "").lower() in row["facet"]]
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -94,8 +111,6 @@ def reproduce(
         print(f"Stopped; what was finished is in {folder / 'calls'}, where the same command goes on.", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except Exception as problem:  # whatever it was, a status of 1 would say "not reproduced"
-        from culet.cli.app import EXPECTED  # here, for that module imports this one
-
         if isinstance(problem, EXPECTED) and not os.environ.get("CULET_DEBUG"):
             print("error:", *str(problem).split(), file=sys.stderr)
         else:
@@ -120,7 +135,7 @@ def gallery(
 
 
 def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) -> dict[str, Any]:
-    """Runs an experiment and tells what came of it."""
+    """Runs an experiment and prints its tables and verdict."""
     from culet.core.compilation import prefer_quick_compilation
     from culet.experiments.reproduce import run_experiment
     from culet.papers import find_experiment
@@ -136,14 +151,14 @@ def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) 
 
 def _place(control: bool, scale: str, results: Path | None) -> Path:
     """Where to keep a result. Raises ValueError when it is none that is kept."""
+    from culet.experiments.provenance import checkout
     from culet.experiments.results import KEPT_SCALE, results_folder
 
     if control or scale != KEPT_SCALE:
         raise ValueError(f"--keep is for runs at {KEPT_SCALE} scale and without --control, which it runs itself")
-    place = results_folder(results)
-    if place is None:
-        raise ValueError("this culet runs from no source checkout; say with --results where to keep results")
-    return place
+    if results is None and checkout() is None:
+        raise ValueError("this culet does not run from a source checkout; say with --results where to keep results")
+    return results_folder(results)
 
 
 def _keep(slug: str, result: dict[str, Any], folder: Path, place: Path) -> Any:
@@ -201,14 +216,24 @@ def _words(result: dict[str, Any]) -> str:
 
 
 def _systems_table(rows: list[dict[str, Any]]) -> None:
+    """A table for each group, one line a system: slugs are whole, titles give way at narrow consoles."""
+    from itertools import groupby
+
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from culet.experiments.results import number, spread
-
-    table = Table("slug", "title", "year", "facet", "state", "margin of the first claim", box=None)
-    for row in rows:
-        told = f"{spread(row['claims'][0])}, at least {number(row['claims'][0]['at_least'])}" if row["claims"] else ""
-        state = f"[{COLOURS[row['state']]}]{row['state']}[/]"
-        table.add_row(row["slug"], row["title"], str(row["year"]), row["facet"], state, told)
-    Console().print(table)
+    console, width = Console(), max((len(row["slug"]) for row in rows), default=0)
+    for facet, group in groupby(rows, key=lambda row: row["facet"]):
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(no_wrap=True, min_width=width)
+        table.add_column(no_wrap=True, min_width=len("not reproduced"))
+        table.add_column(no_wrap=True, min_width=len("10/10"))
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for row in group:
+            shown = sum(claim["verdict"] == "reproduced" for claim in row["claims"])
+            claims = f"{shown}/{len(row['claims'])}" if row["claims"] else ""
+            colour = COLOURS[row["state"]]
+            table.add_row(row["slug"], f"[{colour}]{row['state']}[/]", claims, escape(row["title"]))
+        console.print(f"[bold]{escape(facet)}[/]", table, "", sep="\n")
+    console.print(f"{len(rows)} systems; n/m: claims reproduced of those tested (--json has the figures)")

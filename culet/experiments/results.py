@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from culet.core.files import atomic_folder
-from culet.experiments.provenance import checkout
+from culet.experiments.provenance import PACKAGE, checkout
 
 KEPT_SCALE = "laptop"  # what was run at smoke scale says nothing about a paper
 
 
-def results_folder(given: Path | None) -> Path | None:
-    """The folder of kept results: the given one, else that of the source checkout, else None.
+def results_folder(given: Path | None) -> Path:
+    """The folder of kept results: the given one, else that of the source checkout, else the one that was installed.
 
-    Raises `FileNotFoundError` for a given folder that is not there.
+    The installed one holds what the results say, without pictures and sounds. Raises `FileNotFoundError` for a given folder that is not there.
     """
     if given is not None and not given.is_dir():
         raise FileNotFoundError(f"{given}: no such folder of results")
     root = checkout()
-    return given or (root and root / "results")
+    return given or (PACKAGE / "papers" / "results" if root is None else root / "results")
 
 
 def read_result(results: Path | None, slug: str, name: str = "result") -> dict[str, Any] | None:

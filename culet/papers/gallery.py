@@ -32,13 +32,13 @@ def write_gallery(out: str | Path, results: Path | None) -> int:
     with atomic_folder(out) as folder:
         for row in rows:
             page = _page(row, results, folder, row["slug"] in there)
-            text = environment.get_template("row.html.jinja").render(row=row, **page)
+            text = environment.get_template("system.html.jinja").render(row=row, **page)
             (folder / f"{row['slug']}.html").write_text(text, encoding="utf-8")
         facets = {facet: [row for row in rows if row["facet"] == facet] for facet in _in_order(rows, "facet")}
         states = {state: sum(row["state"] == state for row in rows) for state in _in_order(rows, "state")}
         index = environment.get_template("index.html.jinja").render(facets=facets, states=states, count=len(rows))
         (folder / "index.html").write_text(index, encoding="utf-8")
-    return sum(row["picture"] is not None for row in rows)
+    return sum(bool(row["claims"]) for row in rows)
 
 
 def _in_order(rows: list[dict[str, Any]], key: str) -> list[str]:
@@ -46,20 +46,23 @@ def _in_order(rows: list[dict[str, Any]], key: str) -> list[str]:
 
 
 def _page(row: dict[str, Any], results: Path | None, folder: Path, is_built: bool) -> dict[str, Any]:
-    """What the template of a row needs; the row's pictures and files are put into the folder."""
+    """What the template of a system needs; its pictures and files are put into the folder."""
     slug = row["slug"]
     result, control = read_result(results, slug), read_result(results, slug, "control")
     experiment = find_experiment(slug) if is_built and result is None else None
     page: dict[str, Any] = {"result": result, "control": control, "experiment": experiment}
-    page |= {"sounds": [], "pictures": [], "downloads": []}
+    page |= {"sounds": [], "pictures": [], "downloads": [], "figure": None, "control_figure": None}
     if result is None or results is None:
         return page
     place = folder / slug
     place.mkdir()
-    shutil.copy(results / slug / result["figure"], place / "figure.png")
-    if control is not None:
-        shutil.copy(results / slug / control["figure"], place / "control.png")
+    for name, of in (("figure", result), ("control_figure", control)):
+        if of is not None and (results / slug / of["figure"]).exists():
+            page[name] = f"{slug}/{of['figure']}"
+            shutil.copy(results / page[name], folder / page[name])
     for name in result["files"]:
+        if not (results / slug / "files" / name).exists():  # an installed culet has the numbers alone
+            continue
         shutil.copy(results / slug / "files" / name, place / name)
         suffix = Path(name).suffix.lower()
         kind = "sounds" if suffix in _SOUNDS else "pictures" if suffix in _PICTURES else "downloads"

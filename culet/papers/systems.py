@@ -124,6 +124,9 @@ SYSTEMS: dict[str, System] = {
 }
 
 
+WORKS = ("gemma",)  # whole for a user, without an experiment on its paper's claims yet
+
+
 def built() -> list[str]:
     """The slugs that have an experiment, in the order of `SYSTEMS`."""
     return [
@@ -147,17 +150,18 @@ def _module(slug: str) -> str:
 
 
 def overview(results: Path | None) -> list[dict[str, Any]]:
-    """All systems with their state, and what the last kept result says: claims with margins, and the picture."""
-    there = set(built())
+    """All systems with their state and, from the kept result, claims with margins and the figure if it is there."""
+    states = dict.fromkeys(SYSTEMS, "planned") | dict.fromkeys(WORKS, "works") | dict.fromkeys(built(), "built")
     rows = []
     for slug, system in SYSTEMS.items():
         result, control = read_result(results, slug), read_result(results, slug, "control")
-        row = {**system._asdict(), "state": "built" if slug in there else "planned", "claims": [], "picture": None}
+        row = {**system._asdict(), "state": states[slug], "claims": [], "picture": None}
         if result is not None and results is not None:
-            told = ("text", "at_least", "mean", "interval", "verdict")
+            fields = ("text", "at_least", "mean", "interval", "verdict")
+            figure = results / slug / result["figure"]
             row["state"] = verdict_with_control(result, control)
-            row["claims"] = [{key: claim[key] for key in told} for claim in result["claims"]]
-            row["picture"] = str(results / slug / result["figure"])
+            row["claims"] = [{key: claim[key] for key in fields} for claim in result["claims"]]
+            row["picture"] = str(figure) if figure.exists() else None
             row["commit"] = result["commit"]
         rows.append(row)
     return rows

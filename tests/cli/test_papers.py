@@ -1,9 +1,12 @@
 """`culet systems`, `culet reproduce`, `culet gallery` as a user runs them, on an experiment that takes no time."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +16,10 @@ from culet import papers
 from culet.cli import app as tree
 from culet.cli import papers as commands
 from culet.core import Interrupted
+from culet.papers import SYSTEMS
 from tests.experiments.tiny_experiment import Calls, tiny
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -129,11 +135,39 @@ def test_kept_results_show_in_systems_and_gallery(cli, experiment, tmp_path):
     assert len(rows) == 74 and rows["gemma-2"]["state"] == "reproduced" and rows["brax"]["state"] == "planned"
     assert rows["gemma-2"]["picture"] == str(results / "gemma-2" / "figure.png")
     assert rows["gemma-2"]["claims"][0]["mean"] == pytest.approx(0.5)
-    told = cli("systems", "--results", results).out
-    assert "reproduced" in told and "0.5" in told
+    printed = cli("systems", "--results", results).out
+    assert re.search(r"^gemma-2 +reproduced +1/1 +Gemma 2 *$", printed, re.MULTILINE)
     done = cli("gallery", "--out", "pages", "--results", results)
     assert done.out.strip() == "pages/index.html: 1 systems with results"
     assert (tmp_path / "pages" / "gemma-2" / "a tone.wav").read_bytes() == b"RIFF"
+
+
+def test_a_system_is_a_line_with_its_whole_slug_at_80_columns(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli("systems", "--results", tmp_path).out.splitlines()
+    assert max(map(len, lines)) <= 80 and {line.split()[0] for line in lines if line} >= set(SYSTEMS)
+    assert len(lines) == 74 + 5 * 2 + 1  # a title and an empty line for each group, and what the numbers are
+
+
+def test_systems_of_a_group_or_in_a_state(cli, tmp_path):
+    def slugs(*options):
+        return [row["slug"] for row in json.loads(cli("systems", "--json", "--results", tmp_path, *options).out)]
+
+    assert slugs("--state", "works") == ["gemma"]
+    assert set(slugs("--facet", "probability", "--state", "built")) <= set(slugs("--facet", "Probability"))
+    assert len(slugs("--facet", "reinforcement")) == 31
+    assert "no group; they are language models, " in cli("systems", "--facet", "chess").err
+    assert "no state; they are reproduced, " in cli("systems", "--state", "broken").err
+
+
+def test_a_wheel_brings_the_results(tmp_path):
+    from hatchling.builders.wheel import WheelBuilder
+
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    names = zipfile.ZipFile(wheel).namelist()
+    kept = {f"culet/papers/results/{path.parent.name}/{path.name}" for path in ROOT.glob("results/*/*.json")}
+    assert kept == {name for name in names if "/results/" in name} and "culet/__main__.py" in names
+    assert Path(wheel).stat().st_size < 2e6
 
 
 def test_a_reproduction_whose_control_passes_is_undecided(cli, experiment, tmp_path):
