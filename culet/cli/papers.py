@@ -17,7 +17,8 @@ from culet.core import Interrupted
 STATUS = {"reproduced": 0, "not reproduced": 1, "undecided": 2}
 ERROR = 3
 COLOURS = {
-    "reproduced": "green", "not reproduced": "red", "undecided": "yellow", "built": "bold", "works": "bold", "planned": "dim",
+    "reproduced": "green", "not reproduced": "red", "undecided": "yellow",
+    "built": "bold", "works": "bold", "planned": "dim",
 }  # fmt: skip
 
 Results = Annotated[
@@ -52,8 +53,8 @@ def systems(
 ) -> None:
     """Lists the systems of this library with their state, and how many claims of their papers were reproduced.
 
-    A state is the verdict of the kept result; or "built" (it has an experiment that was not run yet), "works" (it can be
-    used, and has no experiment) or "planned".
+    A state is the verdict of the kept result; or "built" (it has an experiment that was not run yet), "works" (it can
+    be used, and has no experiment) or "planned".
 
     [dim]culet systems --facet language --state reproduced[/]
     """
@@ -229,11 +230,12 @@ def _systems_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(no_wrap=True, min_width=width)
         table.add_column(no_wrap=True, min_width=len("not reproduced"))
         table.add_column(no_wrap=True, min_width=len("10/10"))
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=console.width - width - 27)
         for row in group:
             shown = sum(claim["verdict"] == "reproduced" for claim in row["claims"])
             claims = f"{shown}/{len(row['claims'])}" if row["claims"] else ""
             colour = COLOURS[row["state"]]
             table.add_row(row["slug"], f"[{colour}]{row['state']}[/]", claims, escape(row["title"]))
-        console.print(f"[bold]{escape(facet)}[/]", table, "", sep="\n")
+        console.print(f"[bold]{escape(facet)}[/]")
+        console.print(table, "", sep="\n")
     console.print(f"{len(rows)} systems; n/m: claims reproduced of those tested (--json has the figures)")

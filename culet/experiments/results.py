@@ -14,7 +14,8 @@ KEPT_SCALE = "laptop"  # what was run at smoke scale says nothing about a paper
 def results_folder(given: Path | None) -> Path:
     """The folder of kept results: the given one, else that of the source checkout, else the one that was installed.
 
-    The installed one holds what the results say, without pictures and sounds. Raises `FileNotFoundError` for a given folder that is not there.
+    The installed one has the numbers, without pictures and sounds. Raises `FileNotFoundError` for a given folder that
+    is not there.
     """
     if given is not None and not given.is_dir():
         raise FileNotFoundError(f"{given}: no such folder of results")
