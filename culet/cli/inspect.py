@@ -55,11 +55,11 @@ def _row(name: str, length: int | None, batch: int, dtype: str) -> dict:
     length = config.context if length is None else length
     if length < 1:
         raise ValueError(f"length is {length}; it must be at least 1")
-    found = sizes(config, length, jnp.dtype(dtype))
+    footprint = sizes(config, length, jnp.dtype(dtype))
     return {
         "model": name,
-        "parameters": found.parameters,
-        "embedding_parameters": found.embedding,
+        "parameters": footprint.parameters,
+        "embedding_parameters": footprint.embedding,
         "layers": config.layers,
         "width": config.width,
         "heads": f"{config.heads}/{config.kv_heads} of {config.head_dim}",
@@ -71,10 +71,10 @@ def _row(name: str, length: int | None, batch: int, dtype: str) -> dict:
         "dtype": dtype,
         "length": length,
         "batch": batch,
-        "weight_bytes": found.weight_bytes,
-        "cache_bytes": found.cache_bytes * batch,
-        "full_cache_bytes": found.full_cache_bytes * batch,
-        "train_bytes": found.train_bytes,
+        "weight_bytes": footprint.weight_bytes,
+        "cache_bytes": footprint.cache_bytes * batch,
+        "full_cache_bytes": footprint.full_cache_bytes * batch,
+        "train_bytes": footprint.train_bytes,
     }
 
 

@@ -1,4 +1,4 @@
-"""What `culet train --preferences` and `--entailment` do: from judged examples to a reward model."""
+"""`culet train --preferences` and `--entailment`: from examples with labels to a reward model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,10 +9,9 @@ from culet.lm.recipe import Recipe
 
 if TYPE_CHECKING:
     from culet.align.rewards.reward_model import Meaning
-    from culet.lm import Decoder
-    from culet.lm.tokenizers.tokenizer import Tokenizer
+    from culet.lm import Decoder, LoRA, Tokenizer
 
-# By what the model's score will mean: how examples are read, how they become rows, and which of their fields are text.
+# For each meaning of the score: the reader of examples, the function to rows, and the fields that hold text.
 _KINDS: dict[str, tuple[Callable[..., Iterator[Any]], Callable[..., Any], tuple[str, ...]]] = {
     "reward": (read_preferences, preference_rows, ("prompt", "first", "second")),
     "entailment": (read_statements, statement_rows, ("premise", "hypothesis")),
@@ -20,7 +19,7 @@ _KINDS: dict[str, tuple[Callable[..., Iterator[Any]], Callable[..., Any], tuple[
 
 
 def corpus_of_examples(meaning: "Meaning", files: Sequence[Path]) -> Iterator[str]:
-    """All that is said in the examples. Nothing is read before it is asked for."""
+    """The texts of all examples. A file is read when its first text is asked for."""
     read, _, fields = _KINDS[meaning]
     yield from (getattr(example, field) for example in read(files) for field in fields)
 
@@ -28,33 +27,38 @@ def corpus_of_examples(meaning: "Meaning", files: Sequence[Path]) -> Iterator[st
 def train_judge(
     meaning: "Meaning",
     decoder: "Decoder",
-    trainable: Any,
-    words: "Tokenizer",
+    lora: "LoRA | None",
+    tokenizer: "Tokenizer",
     files: Sequence[Path],
     held_out: Sequence[Path] | None,
     length: int,
     recipe: Recipe,
     out: Path,
 ) -> None:
-    """Trains a reward model that begins as the decoder, writes its folder, and says how it does on what is held out."""
+    """Trains a reward model that begins with the decoder's weights, saves it, and prints how it does on `held_out`."""
+    import equinox as eqx
     import jax
     from rich.console import Console
 
     from culet.align.rewards import RewardModel, evaluate_judgement, save_reward_model, train_reward_model
-    from culet.nn import merge_lora
+    from culet.nn import lora_filter, merge_lora
 
     read, as_rows, _ = _KINDS[meaning]
     most = min(length, decoder.config.context)
     with Console(stderr=True).status("reading examples"):
-        rows = as_rows(list(read(files)), words, most)
-        held_rows = as_rows(list(read(held_out)), words, most) if held_out else None
+        rows = as_rows(list(read(files)), tokenizer, most)
+        held_rows = as_rows(list(read(held_out)), tokenizer, most) if held_out else None
+    if lora is not None:
+        decoder = lora.adapt(decoder, jax.random.key(recipe.seed))
+    trainable = eqx.is_inexact_array if lora is None else lora_filter(decoder)
     model = RewardModel(decoder, meaning, key=jax.random.key(recipe.seed))
     trained = merge_lora(
         train_reward_model(model, rows, recipe, trainable=trainable, held_out=held_rows, folder=out, name=out.name)
     )
-    save_reward_model(out, trained, words)
-    told = f"{out}: a model of {meaning}, learned from {len(rows['labels'])} examples"
+    save_reward_model(out, trained, tokenizer)
+    message = f"{out}: a model of {meaning}, trained on {len(rows['labels'])} examples"
     if held_rows is not None:
-        found = evaluate_judgement(trained, held_rows, recipe.batch_size)
-        told += f"; on {len(held_rows['labels'])} held out: accuracy {found['accuracy']:.3f}, loss {found['loss']:.3f}"
-    print(told)
+        scores = evaluate_judgement(trained, held_rows, recipe.batch_size)
+        count = len(held_rows["labels"])
+        message += f"; on {count} held-out ones: accuracy {scores['accuracy']:.3f}, loss {scores['loss']:.3f}"
+    print(message)

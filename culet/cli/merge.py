@@ -24,8 +24,9 @@ def merge(
     weight: Annotated[
         list[float] | None, typer.Option(help="average: the weight of each model, in their order; give it repeatedly.")
     ] = None,
-    share: Annotated[
-        float, typer.Option(help="How far to go from the base to the merged model.", min=0.0, max=1.0)
+    fraction: Annotated[
+        float,
+        typer.Option("--fraction", "--share", help="How far to go from the base to the merged model.", min=0, max=1),
     ] = 1.0,
     dtype: Annotated[
         str | None, typer.Option(help="bfloat16, float16 or float32. Default: that of the first model.")
@@ -34,17 +35,17 @@ def merge(
     """Merges models that were trained from one base, in float32, and writes a folder that transformers loads too.
 
     Models tuned by different runs differ by a little in each layer. Their average loses part of that; slerp does not
-    (2406.16768). With a --share below 1 the result goes back towards the base: less reward, less drift.
+    (2406.16768). With a --fraction below 1 the result goes back towards the base: less reward, less drift.
 
     [dim]culet merge runs/a runs/b --base runs/tuned --out runs/merged[/]
-    [dim]culet merge runs/a runs/b --base runs/tuned --share 0.3 --out runs/third[/]
+    [dim]culet merge runs/a runs/b --base runs/tuned --fraction 0.3 --out runs/third[/]
     [dim]culet merge runs/a runs/b --method average --weight 3 --weight 1 --out runs/soup[/]
     """
     from culet.align import angles, average, interpolate, slerp
     from culet.lm import load, save
 
-    if base is None and (method == "slerp" or share != 1.0):
-        raise ValueError("--method slerp and --share need --base, the model that all were trained from")
+    if base is None and (method == "slerp" or fraction != 1.0):
+        raise ValueError("--method slerp and --fraction need --base, the model that all were trained from")
     if weight and method == "slerp":
         raise ValueError("--weight is for --method average; slerp treats all models alike")
     console = Console(stderr=True)
@@ -54,11 +55,11 @@ def merge(
         start = None if base is None else load(base)[0]
     with console.status("merging"):
         merged = slerp(start, chosen) if method == "slerp" else average(chosen, weight or None)
-        if share != 1.0:
-            merged = interpolate(start, merged, share)
+        if fraction != 1.0:
+            merged = interpolate(start, merged, fraction)
     save(out, merged, tokenizer, dtype=dtype or str(first.embedding.dtype))
     if start is not None and len(chosen) == 2:
-        found = [angle for angle in angles(start, *chosen).values() if math.isfinite(angle)]
-        if found:
-            print(f"angles between what the two learned: {min(found):.0f} to {max(found):.0f} degrees by layer")
+        by_layer = [angle for angle in angles(start, *chosen).values() if math.isfinite(angle)]
+        if by_layer:
+            print(f"angles between the two updates of the base: {min(by_layer):.0f} to {max(by_layer):.0f} degrees")
     print(f"{out}: {len(chosen)} models merged by {method}")

@@ -1,4 +1,4 @@
-"""What the training commands share: models to begin with, rows to train on, folders to leave behind."""
+"""What the training commands share: the model to begin with, rows to train on, the folder of the result."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from culet.lm import Decoder, DecoderConfig
     from culet.lm.tokenizers.tokenizer import Tokenizer
 
-NEW_VOCABULARY = 8192  # of a tokenizer made on the spot
-TOKENIZER = "tokenizer"  # and its folder in that of the run
-ALL_LINEAR = ""  # the pattern that is found in every path
+NEW_VOCABULARY = 8192  # most tokens of a tokenizer that is learned from the texts
+TOKENIZER = "tokenizer"  # its folder within that of the run
 
 
 def new_or_loaded(
@@ -24,30 +23,32 @@ def new_or_loaded(
 ) -> "tuple[Decoder, Tokenizer]":
     """The model to train: loaded from a folder, or new from a preset, with the tokenizer that goes with it.
 
-    A tokenizer that must be made first, from the `corpus`, is kept in `out`, where the same command finds it when it
-    goes on.
+    A tokenizer that is learned first, from the `corpus`, is kept in `out`, where the same command finds it when a
+    stopped run continues.
     """
     import jax
 
-    from culet.lm import load
-    from culet.lm import preset as find_preset
-    from culet.lm.tokenizers.tokenizer import Tokenizer
+    from culet.lm import Tokenizer, load
+    from culet.lm import preset as preset_config
 
     if (model is None) == (preset is None):
-        raise ValueError("say either --model, to go on from one, or --preset, for a new one")
-    words = Tokenizer.load(tokenizer) if isinstance(tokenizer, Path) else tokenizer
+        raise ValueError("give either --model, to train that one further, or --preset, for a new model")
+    if isinstance(tokenizer, Path):
+        tokenizer = Tokenizer.load(tokenizer)
     if model is not None:
-        decoder, own = load(model)
-        return decoder, words or own
-    assert preset is not None
-    config = find_preset(preset) if scaled is None else parse_scaled(preset, scaled)
-    words = words or _made_tokenizer(out, corpus, min(config.vocabulary, NEW_VOCABULARY))
-    if words.vocabulary > config.vocabulary:
+        decoder, own_tokenizer = load(model)
+        tokenizer, hint = tokenizer or own_tokenizer, "give the tokenizer that the model was trained with"
+        config = decoder.config
+    else:
+        assert preset is not None
+        config = preset_config(preset) if scaled is None else parse_scaled(preset, scaled)
+        tokenizer = tokenizer or _learned_tokenizer(out, corpus, min(config.vocabulary, NEW_VOCABULARY))
+        decoder, hint = None, f"give --scaled vocabulary={tokenizer.vocabulary}"
+    if tokenizer.vocabulary > config.vocabulary:
         raise ValueError(
-            f"the tokenizer has {words.vocabulary} tokens and the model only {config.vocabulary}; "
-            f"say --scaled vocabulary={words.vocabulary}"
+            f"the tokenizer has {tokenizer.vocabulary} tokens and the model only {config.vocabulary}; {hint}"
         )
-    return config.init(jax.random.key(seed)), words
+    return decoder or config.init(jax.random.key(seed)), tokenizer
 
 
 def parse_scaled(preset: str, text: str) -> "DecoderConfig":
@@ -58,43 +59,42 @@ def parse_scaled(preset: str, text: str) -> "DecoderConfig":
     for part in text.split(","):
         name, equals, value = part.strip().partition("=")
         if not equals or name not in SCALABLE or not value.strip().isdecimal():
-            raise ValueError(f"--scaled takes NAME=NUMBER,... with the names {', '.join(SCALABLE)}; not {part!r}")
+            raise ValueError(f"--scaled: {part!r} is not NAME=NUMBER with a name out of {', '.join(SCALABLE)}")
         numbers[name] = int(value)
     return scaled(preset, **numbers)
 
 
-def _made_tokenizer(out: Path, corpus: Iterable[str], vocabulary: int) -> "Tokenizer":
-    from culet.lm.tokenizers.tokenizer import Tokenizer
-    from culet.lm.tokenizers.training import train_tokenizer
+def _learned_tokenizer(out: Path, corpus: Iterable[str], vocabulary: int) -> "Tokenizer":
+    from culet.lm import Tokenizer, train_tokenizer
 
     if (out / TOKENIZER).exists():
         return Tokenizer.load(out / TOKENIZER)
-    words = train_tokenizer(corpus, vocabulary)
-    words.save(out / TOKENIZER)
-    return words
+    tokenizer = train_tokenizer(corpus, vocabulary)
+    tokenizer.save(out / TOKENIZER)
+    return tokenizer
 
 
 def corpus_of(texts: Sequence[Path], conversations: bool) -> Iterator[str]:
-    """All that is said in the texts, or in the conversations in them. Nothing is read before it is asked for."""
+    """The texts, or all messages of the conversations in them. A file is read when its first text is asked for."""
     from culet.lm.text_files import read_conversations, read_documents
 
     if conversations:
-        yield from (turn["content"] for talk in read_conversations(texts) for turn in talk)
+        yield from (message["content"] for messages in read_conversations(texts) for message in messages)
     else:
         yield from (document.text for document in read_documents(texts))
 
 
-def tokenised(texts: Sequence[Path], words: "Tokenizer", length: int, conversations: bool) -> Any:
+def read_rows(texts: Sequence[Path], tokenizer: "Tokenizer", length: int, conversations: bool) -> Any:
     """Packed rows of the texts, or of the conversations in them."""
     from rich.console import Console
 
-    from culet.lm._train import answer_rows, text_rows
+    from culet.lm import answer_rows, text_rows
     from culet.lm.text_files import read_conversations, read_documents
 
     with Console(stderr=True).status("reading and packing texts"):
         if conversations:
-            return answer_rows(list(read_conversations(texts)), words, length)
-        return text_rows((document.text for document in read_documents(texts)), words, length)
+            return answer_rows(list(read_conversations(texts)), tokenizer, length)
+        return text_rows((document.text for document in read_documents(texts)), tokenizer, length)
 
 
 def text_bytes(texts: Sequence[Path]) -> int:
@@ -104,23 +104,9 @@ def text_bytes(texts: Sequence[Path]) -> int:
     return sum(len(document.text.encode()) for document in read_documents(texts))
 
 
-def lora(model: "Decoder", rank: int | None, alpha: float, seed: int) -> tuple[Any, Any]:
-    """The model and the filter of what to train: with a rank, adapters on all linear layers and nothing else."""
-    import equinox as eqx
-    import jax
+def save(out: Path, model: Any, tokenizer: "Tokenizer") -> None:
+    """Writes the model folder and prints what to do with it."""
+    from culet.lm import save as save_folder
 
-    from culet.nn import add_lora, lora_filter
-
-    if rank is None:
-        return model, eqx.is_inexact_array
-    adapted = add_lora(model, ALL_LINEAR, rank, alpha, key=jax.random.key(seed))
-    return adapted, lora_filter(adapted)
-
-
-def save(out: Path, model: Any, words: "Tokenizer") -> None:
-    """Writes the model folder, adapters merged, and says where it is."""
-    from culet.lm import save as write
-    from culet.nn import merge_lora
-
-    write(out, merge_lora(model), words)
+    save_folder(out, model, tokenizer)
     print(f"{out}: a model folder; try: culet generate {out} 'Once'")

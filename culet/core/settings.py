@@ -16,10 +16,10 @@ PEAK = Setting("Its peak, after the warm-up; a cosine follows.", min=0)  # of th
 
 # Fields of several recipes, for one that has another default: `steps: Steps = 200`.
 Steps = Annotated[int, Setting("Training steps.", min=1)]
-BatchSize = Annotated[int, Setting("Rows per step, over all devices.", min=1)]
+BatchSize = Annotated[int, Setting("Rows per step, over all devices together.", min=1)]
 LearningRate = Annotated[float, PEAK]
-Warmup = Annotated[float, Setting("Fraction of the steps for the warm-up.", min=0, max=0.9)]
-WeightDecay = Annotated[float, Setting("AdamW's, on matrices.", min=0)]
+Warmup = Annotated[float, Setting("Fraction of the steps in which the learning rate rises.", min=0, max=0.9)]
+WeightDecay = Annotated[float, Setting("Weight decay of AdamW; of matrices only.", min=0)]
 CheckpointEvery = Annotated[int, Setting("Steps between checkpoints.", min=1)]
 EvaluateEvery = Annotated[int, Setting("Steps between evaluations.", min=1)]
 
@@ -37,12 +37,15 @@ class TrainingRecipe:
     learning_rate: Annotated[float | None, PEAK] = 1e-3
     warmup: Warmup = 0.05
     weight_decay: WeightDecay = 0.1
-    clip: Annotated[float, Setting("Bound on the gradient's norm.", min=0)] = 1.0
-    micro_batches: Annotated[int, Setting("Do a batch in this many parts, to save memory.", min=1)] = 1
+    clip: Annotated[float, Setting("Largest norm of the gradient; a larger one is scaled down to it.", min=0)] = 1.0
+    micro_batches: Annotated[int, Setting("Compute a batch in this many parts: less memory, same result.", min=1)] = 1
     checkpoint_every: CheckpointEvery = 200
     evaluate_every: EvaluateEvery = 200
-    seed: Annotated[int, Setting("Of weights, data order and everything else.")] = 0
+    seed: Annotated[int, Setting("Seed of new weights, the order of the data and all else that is random.")] = 0
 
     def __post_init__(self):
         if self.batch_size % self.micro_batches:
-            raise ValueError(f"a batch of {self.batch_size} cannot be cut into {self.micro_batches} micro-batches")
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which does not divide into {self.micro_batches} micro-batches; "
+                "micro_batches must be a factor of it"
+            )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from culet.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from culet.lm._chat import chat, stream_chat
     from culet.lm._decode_speed import decode_speed
-    from culet.lm._generate import Completion, generate, stream, stream_batch
+    from culet.lm._generate import Completion, Piece, generate, stream, stream_batch
     from culet.lm._presets import preset, presets, scaled
-    from culet.lm._train import train
+    from culet.lm._train import SHARDING, answer_rows, distil, evaluate, text_rows, train
     from culet.lm.decoder import Decoder, DecoderConfig
     from culet.lm.footprint import sizes
     from culet.lm.formats.checkpoint import load, load_config, load_model, save, save_model
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from culet.lm.recipe import Recipe
     from culet.lm.tokenizers.tokenizer import Tokenizer
     from culet.lm.tokenizers.training import train_tokenizer
+    from culet.nn.lora import LoRA
 
 _HOME = {
     "formats.checkpoint": ("load", "load_config", "load_model", "save", "save_model"),
     "decoder": ("Decoder", "DecoderConfig"),
-    "_generate": ("Completion", "generate", "stream", "stream_batch"),
+    "_chat": ("chat", "stream_chat"),
+    "_generate": ("Completion", "Piece", "generate", "stream", "stream_batch"),
     "_presets": ("preset", "presets", "scaled"),
     "footprint": ("sizes",),
     "_decode_speed": ("decode_speed",),
@@ -31,16 +34,23 @@ _HOME = {
     "recipe": ("Recipe",),
     "tokenizers.tokenizer": ("Tokenizer",),
     "tokenizers.training": ("train_tokenizer",),
-    "_train": ("train",),
+    "_train": ("LoRA", "SHARDING", "answer_rows", "distil", "evaluate", "text_rows", "train"),
 }
 
 __all__ = [
+    "SHARDING",
     "Completion",
     "Decoder",
     "DecoderConfig",
+    "LoRA",
+    "Piece",
     "Recipe",
     "Tokenizer",
+    "answer_rows",
+    "chat",
     "decode_speed",
+    "distil",
+    "evaluate",
     "generate",
     "load",
     "load_config",
@@ -55,7 +65,9 @@ __all__ = [
     "sizes",
     "stream",
     "stream_batch",
+    "stream_chat",
     "stream_rows",
+    "text_rows",
     "token_losses",
     "train",
     "train_tokenizer",

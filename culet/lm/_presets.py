@@ -1,8 +1,8 @@
-"""Every number of every published size, in one place.
+"""The published sizes by name, and small models of the same shape.
 
 Sources: Gemma (2403.08295), Gemma 2 (2408.00118), Gemma 3 (2503.19786), Griffin (2402.19427, appendix C),
 RecurrentGemma (2404.07839), VaultGemma (2501.18914); constants that the reports leave out are those of the released
-checkpoints. `tests/lm/test_published.py` holds the published parameter counts.
+checkpoints. `tests/lm/test_presets.py` holds the published parameter counts.
 """
 
 import dataclasses
@@ -69,7 +69,7 @@ VAULTGEMMA = DecoderConfig(
     pattern="G", context=1024, query_scale=256**-0.5, attention_cap=50.0, logit_cap=30.0, embedding_scale=1152**0.5,
 )  # fmt: skip
 
-# size: layers, width, heads, width of the recurrence (the paper's table of model sizes; Hawk and Griffin share them)
+# size: layers, width, heads, width of the recurrence (the paper's table of model sizes, the same for Hawk and Griffin)
 GRIFFIN_SIZES = {
     "100m": (12, 768, 6, 1024),
     "200m": (12, 1024, 8, 1536),
@@ -111,7 +111,7 @@ def presets() -> list[str]:
 def preset(name: str) -> DecoderConfig:
     """The configuration of a published size, such as "gemma-2-2b". Raises ValueError for an unknown name."""
     if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
+        raise ValueError(f"no preset is called {name!r}; presets are {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -1,4 +1,4 @@
-"""How large a model and its caches are, computed from the code that makes them, with nothing allocated."""
+"""Parameters and bytes of a model and its caches, from the shapes alone: nothing is allocated."""
 
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ class Sizes(NamedTuple):
     parameters: int
     embedding: int  # parameters of the embedding, part of the above
     weight_bytes: int
-    cache_bytes: int  # what one sequence keeps: rings, growing caches, recurrent states
-    full_cache_bytes: int  # what it would keep if every attention layer kept every token
+    cache_bytes: int  # of one sequence: keys and values, in local layers of a window's tokens, and recurrent states
+    full_cache_bytes: int  # the same if every attention layer kept all tokens
     train_bytes: int  # float32 weights, gradients and the two moments of Adam; activations come on top
 
 

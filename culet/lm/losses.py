@@ -1,7 +1,7 @@
 """What a decoder is trained on: batches of packed rows to the losses of `culet.objectives`.
 
-A batch is a dict of arrays [B, T]: `inputs`, `targets`, `positions` (see `Decoder`) and `weights` (0 where nothing is
-to be learned). Axis letters: B rows, T tokens, K stored tokens.
+A batch is a dict of arrays [B, T]: `inputs`, `targets`, `positions` (see `Decoder`) and `weights` (0 where no gradient
+comes from). Axis letters: B rows, T tokens, K stored tokens.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Batch = Mapping[str, Array]
 
 
 class StudentAndTeacher(eqx.Module):
-    """A student beside its teacher, who is not trained: see `culet.lm._train`."""
+    """The model that `from_teacher` takes: a student, and its teacher, who gets no gradient (see `culet.lm.distil`)."""
 
     student: Any
     teacher: Any
@@ -42,38 +42,42 @@ def next_token(*, remat: bool = False, scan: bool = False) -> Objective:
     return loss
 
 
-def from_teacher(*, temperature: float = 1.0, share: float = 1.0, remat: bool = False, scan: bool = False) -> Objective:
+def from_teacher(
+    *, temperature: float = 1.0, fraction: float = 1.0, remat: bool = False, scan: bool = False
+) -> Objective:
     """The teacher's whole distribution in place of the one token that came (2408.00118, section 3).
 
-    `share` of the loss is distillation and the rest next-token likelihood. The model is a `StudentAndTeacher`.
+    `fraction` of the loss is distillation and the rest next-token likelihood. The model is a `StudentAndTeacher`.
     """
-    _check_share(share)
+    _check_fraction(fraction)
 
-    def loss(pupil: StudentAndTeacher, batch: Batch, key: Key[Array, ""]) -> Loss:
+    def loss(pair: StudentAndTeacher, batch: Batch, key: Key[Array, ""]) -> Loss:
         del key
-        student, teacher = pupil.student, pupil.teacher
+        student, teacher = pair.student, pair.teacher
         hidden = _hidden(student, batch, remat, scan)
-        taught = distillation(
+        distilled = distillation(
             hidden, student.embedding, _hidden(teacher, batch, False, scan), teacher.embedding, batch["weights"],
             temperature=temperature, student_cap=student.config.logit_cap, teacher_cap=teacher.config.logit_cap,
         )  # fmt: skip
-        return _mixed(student, hidden, batch, taught, share)
+        return _mixed(student, hidden, batch, distilled, fraction)
 
     return loss
 
 
-def from_stored(*, temperature: float = 1.0, share: float = 1.0, remat: bool = False, scan: bool = False) -> Objective:
+def from_stored(
+    *, temperature: float = 1.0, fraction: float = 1.0, remat: bool = False, scan: bool = False
+) -> Objective:
     """Distillation from `store_top_k`: batches carry `teacher_ids` and `teacher_log_probabilities`, both [B, T, K]."""
-    _check_share(share)
+    _check_fraction(fraction)
 
     def loss(model: Decoder, batch: Batch, key: Key[Array, ""]) -> Loss:
         del key
         hidden = _hidden(model, batch, remat, scan)
-        taught = top_k_distillation(
+        distilled = top_k_distillation(
             hidden, model.embedding, batch["teacher_ids"], batch["teacher_log_probabilities"], batch["weights"],
             temperature=temperature, cap=model.config.logit_cap,
         )  # fmt: skip
-        return _mixed(model, hidden, batch, taught, share)
+        return _mixed(model, hidden, batch, distilled, fraction)
 
     return loss
 
@@ -99,14 +103,14 @@ def _likelihood(model: Decoder, hidden: Array, batch: Batch) -> Loss:
     return cross_entropy(hidden, model.embedding, batch["targets"], batch["weights"], cap=model.config.logit_cap)
 
 
-def _mixed(student: Decoder, hidden: Array, batch: Batch, taught: Loss, share: float) -> Loss:
-    """`share` of what the teacher says and the rest of what the text says, which is reported in any case."""
-    if share == 1.0:
-        heard = _likelihood(student, jax.lax.stop_gradient(hidden), batch)
-        return Loss(taught.total, taught.weight, taught.metrics | jax.lax.stop_gradient(heard.metrics))
-    return mixture([(share, taught), (1.0 - share, _likelihood(student, hidden, batch))])
+def _mixed(student: Decoder, hidden: Array, batch: Batch, distilled: Loss, fraction: float) -> Loss:
+    """`fraction` of distillation and the rest of next-token likelihood, which is among the metrics in any case."""
+    if fraction == 1.0:
+        nll = _likelihood(student, jax.lax.stop_gradient(hidden), batch)
+        return Loss(distilled.total, distilled.weight, distilled.metrics | jax.lax.stop_gradient(nll.metrics))
+    return mixture([(fraction, distilled), (1.0 - fraction, _likelihood(student, hidden, batch))])
 
 
-def _check_share(share: float) -> None:
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"the share of distillation is {share}; it must lie between 0 and 1")
+def _check_fraction(fraction: float) -> None:
+    if not 0.0 <= fraction <= 1.0:
+        raise ValueError(f"the fraction of distillation in the loss is {fraction}; it must lie between 0 and 1")

@@ -38,7 +38,7 @@ def read_conversations(paths: Iterable[str | Path]) -> Iterator[list[dict[str, s
     """The conversations in these `.jsonl` files and folders, as messages with "role" and "content".
 
     A line is an object with "messages", or with "prompt" and "completion", which become a user's and an assistant's
-    message. The order of roles is for `culet.lm.tokenizers.chat_template` to judge.
+    message. The order of roles is checked when they are encoded (`culet.lm.tokenizers.chat_template`).
 
     Raises as `read_documents` does.
     """
@@ -46,7 +46,7 @@ def read_conversations(paths: Iterable[str | Path]) -> Iterator[list[dict[str, s
     empty = True
     for file in files:
         if file.name.endswith((".txt", ".txt.gz")):
-            raise ValueError(f"{file}: conversations are read from .jsonl files, one object on a line")
+            raise ValueError(f"{file}: conversations are read from .jsonl files, one JSON object in each line")
         for where, data in read_objects(file):
             empty = False
             yield _messages(data, where)
@@ -77,7 +77,7 @@ def _messages(data: dict[str, Any], where: str) -> list[dict[str, str]]:
             {"role": "assistant", "content": text_field(data, "completion", where)},
         ]
     if not isinstance(messages, list) or not messages:
-        raise ValueError(f'{where}: needs "messages", a list with something in it, or "prompt" and "completion"')
+        raise ValueError(f'{where}: needs "messages", a list that is not empty, or both "prompt" and "completion"')
     for number, message in enumerate(messages):
         if not isinstance(message, dict):
             raise ValueError(f"{where}: message {number} must be an object with role and content")

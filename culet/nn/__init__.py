@@ -2,7 +2,7 @@
 
 from culet.nn.attention import Attention, KeyValueCache
 from culet.nn.linear import Linear, project
-from culet.nn.lora import LoRALinear, add_lora, lora_filter, merge_lora
+from culet.nn.lora import LoRA, LoRALinear, add_lora, lora_filter, merge_lora
 from culet.nn.mlp import GatedMLP
 from culet.nn.norm import RMSNorm
 from culet.nn.recurrent import GatedRecurrence, RecurrentBlock, RecurrentState
@@ -15,6 +15,7 @@ __all__ = [
     "GatedRecurrence",
     "KeyValueCache",
     "Linear",
+    "LoRA",
     "LoRALinear",
     "RMSNorm",
     "RecurrentBlock",

@@ -3,6 +3,7 @@
 Axis letters: T tokens, I inputs, O outputs, R rank.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -55,14 +56,36 @@ class LoRALinear(eqx.Module):
         return eqx.tree_at(lambda base: base.weight, self.base, merged.astype(weight.dtype))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoRA:
+    """Which adapters to train in place of the model's own weights: `culet.lm.train(..., lora=LoRA(rank=8))`.
+
+    The trained model keeps its adapters: it runs as it is, `eqx.filter(model, lora_filter(model))` is the adapters
+    alone, `merge_lora(model)` adds them into the weights, and `culet.lm.save` writes the merged model.
+    Raises ValueError for a rank less than 1.
+    """
+
+    rank: int = 8
+    alpha: float = 16.0  # the update is scaled by alpha / rank
+    targets: str = ""  # regular expression over paths such as `blocks[3].mixer.query`; "" takes every linear layer
+
+    def __post_init__(self):
+        if self.rank < 1:
+            raise ValueError(f"LoRA's rank is {self.rank}; it must be at least 1")
+
+    def adapt(self, model: PyTree, key: Key[Array, ""]) -> PyTree:
+        """`model` with these adapters, beginning as it was. Adapters that it has already stay, and are trained on."""
+        return add_lora(model, self.targets, self.rank, self.alpha, key=key)
+
+
 def add_lora(model: PyTree, targets: str, rank: int, alpha: float, *, key: Key[Array, ""]) -> PyTree:
     """`model` with an adapter on every `Linear` whose path contains a match of the regular expression `targets`.
 
     Paths are as Python writes them, for example `blocks[3].mixer.query`. Adapters that are there already stay.
 
     Raises:
-        ValueError: `targets` is no regular expression or matches no `Linear` (the message lists some paths), or
-            `rank` is less than 1.
+        ValueError: `targets` is no regular expression or matches no linear layer, with or without an adapter (the
+            message lists some paths), or `rank` is less than 1.
     """
     try:
         pattern = re.compile(targets)
@@ -71,7 +94,10 @@ def add_lora(model: PyTree, targets: str, rank: int, alpha: float, *, key: Key[A
     leaves, structure = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_linear)
     paths = [jax.tree_util.keystr(path).removeprefix(".") for path, _ in leaves]
     linear = [path for path, (_, leaf) in zip(paths, leaves, strict=True) if isinstance(leaf, Linear)]
+    adapted = [path for path, (_, leaf) in zip(paths, leaves, strict=True) if isinstance(leaf, LoRALinear)]
     chosen = [path for path in linear if pattern.search(path)]
+    if not chosen and any(map(pattern.search, adapted)):
+        return model
     if not chosen:
         some = ", ".join(linear[:8]) + (f" and {len(linear) - 8} more" if len(linear) > 8 else "")
         raise ValueError(f"targets {targets!r} matches no linear layer; the model has {some or 'none to adapt'}")

@@ -93,14 +93,14 @@ def entries() -> tuple[Entry, ...]:
     shown = track(
         files, "Reading Python's docstrings", console=console, transient=True, disable=not console.is_terminal
     )
-    found = [entry for name in _COMPILED for entry in _from_compiled(name)]
+    collected = [entry for name in _COMPILED for entry in _from_compiled(name)]
     for path in shown:
-        found += _from_source(path, _module_name(path.relative_to(root)))
-    return tuple({entry.name: entry for entry in reversed(found)}.values())[::-1]  # the first of each name
+        collected += _from_source(path, _module_name(path.relative_to(root)))
+    return tuple({entry.name: entry for entry in reversed(collected)}.values())[::-1]  # the first of each name
 
 
 def normalised(text: str) -> str:
-    """The words of a text without case, signs and white space, for telling copies."""
+    """The words of a text in lower case with one space between them, for comparing paragraphs."""
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
@@ -112,10 +112,10 @@ def _without_copies(text: str, seen: set[str]) -> str:
     """`text` without the paragraphs that are in `seen`, where its own are put."""
     kept = []
     for paragraph in text.split("\n\n"):
-        words = normalised(paragraph)
-        if not words or words not in seen:
+        core = normalised(paragraph)
+        if not core or core not in seen:
             kept.append(paragraph)
-        seen.add(words)
+        seen.add(core)
     return "\n\n".join(kept).strip()
 
 

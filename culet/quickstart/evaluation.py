@@ -1,7 +1,7 @@
-"""Asking a tuned model held-out questions, and saying honestly how much of the answers is knowledge.
+"""Held-out questions to a tuned model, scored beside a baseline that knows nothing.
 
-Much of an answer can be guessed from the form of the question, so each score stands beside that of a model that knows
-nothing: the commonest answer to training questions of that kind.
+Much of an answer can be guessed from the form of the question. The baseline gives the commonest answer to training
+questions of the same kind.
 """
 
 from collections import Counter
@@ -9,33 +9,31 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from culet.core.text import hash_fraction
-from culet.lm._generate import generate
-from culet.lm.decoder import Decoder
+from culet.lm import Decoder, Tokenizer, generate
 from culet.lm.tokenizers.chat_template import encode_many
-from culet.lm.tokenizers.tokenizer import Tokenizer
 from culet.quickstart.questions import QuestionAnswer
 
 LONGEST_ANSWER = 48  # tokens
 
 
-def examine(model: Decoder, words: Tokenizer, pairs: Iterable[QuestionAnswer], asked: int) -> dict[str, Any]:
+def examine(model: Decoder, tokenizer: Tokenizer, pairs: Iterable[QuestionAnswer], asked: int) -> dict[str, Any]:
     """Asks `asked` held-out questions whose subject was in the training text, and as many whose subject was not.
 
     Which ones is decided by a hash. Greedy answers are scored by exact equality and by the F1 of their words. Returns
-    rows of scores by group and kind, with the guess of ignorance beside, and all the answers.
+    `scores`, a dict for each group and kind of question with those of the baseline beside, and `answers`.
     """
     pairs = list(pairs)
     commonest = _commonest(pairs)
     groups = {"subject seen in the text": True, "subject never seen": False}
     scores, answers = [], []
     for group, seen in groups.items():
-        held = [pair for pair in pairs if pair.held_out and pair.seen == seen]
-        held = sorted(held, key=lambda pair: hash_fraction("asked " + pair.question))[:asked]
-        said = _answers(model, words, held)
-        scores += _scores(group, held, said, commonest)
+        held_out = [pair for pair in pairs if pair.held_out and pair.seen == seen]
+        held_out = sorted(held_out, key=lambda pair: hash_fraction("asked " + pair.question))[:asked]
+        texts = _answers(model, tokenizer, held_out)
+        scores += _scores(group, held_out, texts, commonest)
         answers += [
             {"group": group, "kind": pair.kind, "question": pair.question, "answer": text, "truth": pair.answer}
-            for pair, text in zip(held, said, strict=True)
+            for pair, text in zip(held_out, texts, strict=True)
         ]
     return {"scores": scores, "answers": answers}
 
@@ -47,9 +45,9 @@ def word_f1(answer: str, truth: str) -> float:
     return 2 * common / (sum(given.values()) + sum(wanted.values())) if common else 0.0
 
 
-def _answers(model: Decoder, words: Tokenizer, held: Sequence[QuestionAnswer]) -> list[str]:
-    prompts = encode_many([[{"role": "user", "content": pair.question}] for pair in held], words)
-    return [completion.text for completion in generate(model, words, prompts, max_new_tokens=LONGEST_ANSWER)]
+def _answers(model: Decoder, tokenizer: Tokenizer, held_out: Sequence[QuestionAnswer]) -> list[str]:
+    prompts = encode_many([[{"role": "user", "content": pair.question}] for pair in held_out], tokenizer)
+    return [completion.text for completion in generate(model, tokenizer, prompts, max_new_tokens=LONGEST_ANSWER)]
 
 
 def _commonest(pairs: Sequence[QuestionAnswer]) -> dict[str, str]:
@@ -62,13 +60,13 @@ def _commonest(pairs: Sequence[QuestionAnswer]) -> dict[str, str]:
 
 
 def _scores(
-    group: str, held: Sequence[QuestionAnswer], said: Sequence[str], commonest: dict[str, str]
+    group: str, held_out: Sequence[QuestionAnswer], texts: Sequence[str], commonest: dict[str, str]
 ) -> list[dict[str, Any]]:
-    rows = []
-    for kind in ("all", *sorted({pair.kind for pair in held})):
-        chosen = [(pair, text) for pair, text in zip(held, said, strict=True) if kind in ("all", pair.kind)]
+    scores = []
+    for kind in ("all", *sorted({pair.kind for pair in held_out})):
+        chosen = [(pair, text) for pair, text in zip(held_out, texts, strict=True) if kind in ("all", pair.kind)]
         guesses = [(pair, commonest.get(pair.kind, "")) for pair, _ in chosen]
-        rows.append(
+        scores.append(
             {
                 "group": group,
                 "kind": kind,
@@ -79,7 +77,7 @@ def _scores(
                 "guess_word_f1": _mean([word_f1(text, pair.answer) for pair, text in guesses]),
             }
         )
-    return rows
+    return scores
 
 
 def _mean(values: Sequence[float | bool]) -> float:

@@ -1,4 +1,4 @@
-"""Questions and short answers made from docstrings and signatures by plain rules, to tune and to examine a model."""
+"""Questions and short answers made from docstrings and signatures by rules, to tune a model on and to test it."""
 
 import ast
 import functools
@@ -22,10 +22,10 @@ _COMMON_ARGUMENTS = ("path", "name", "timeout", "key", "encoding", "default", "m
 class QuestionAnswer:
     """A question, its answer of at most 40 words, and the full name of the thing it is about.
 
-    `held_out` ones are for examination, and no training question is about the same thing. There are two kinds:
-    `seen` says that the documentation of the thing is in the training documents (the fact was there to be read, the
-    question is new); without it neither that nor the sentence of the answer is anywhere in them. Other texts may still
-    mention the name. Training questions are all `seen`. `kind` names the rule that made the pair.
+    `held_out` ones are for testing, and no training question is about the same thing. They are of two sorts: `seen`
+    says that the documentation of the thing is in the training documents, so that only the question is new; if it is
+    False, neither that documentation nor the sentence of the answer is anywhere in them, though other texts may mention
+    the name. Training questions are all `seen`. `kind` names the rule that made the pair.
     """
 
     question: str
@@ -56,7 +56,7 @@ def questions() -> tuple[QuestionAnswer, ...]:
         "class or function": _kind,
         "base class": _bases,
     }
-    found: dict[str, QuestionAnswer] = {}
+    pairs: dict[str, QuestionAnswer] = {}
     for entry in library:
         withheld_text = entry.document in withheld
         sentence = sentences.get(entry.name)
@@ -67,12 +67,12 @@ def questions() -> tuple[QuestionAnswer, ...]:
             for question, answer in make(entry):
                 pair = QuestionAnswer(question, answer, entry.name, held_out, not withheld_text, rule)
                 if len(answer.split()) <= MOST_WORDS:
-                    found.setdefault(normalised(question), pair)
-    return tuple(found.values())
+                    pairs.setdefault(normalised(question), pair)
+    return tuple(pairs.values())
 
 
 def first_sentence(entry: Entry) -> str | None:
-    """What the docstring says first, if that is a plain sentence of 3 to 40 words; else None."""
+    """The first sentence of the docstring, if it is a plain sentence of 3 to 40 words; else None."""
     short = entry.name.rpartition(".")[2]
     for paragraph in re.split(r"\n\s*\n", entry.doc)[:2]:
         text = " ".join(paragraph.split())

@@ -1,4 +1,4 @@
-"""What the quickstart made, as one HTML file and two pictures."""
+"""The report of a quickstart: one HTML file, and its two pictures as files of their own."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from culet.core.log import read_log
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 RUNS = ("teacher", "student", "twin")
 LABELS = {"teacher": "teacher", "student": "student (distilled)", "twin": "twin (tokens alone)"}
-MINDS = {**LABELS, "model": "student, tuned to answer"}
+MODEL_NAMES = {**LABELS, "model": "student, tuned to answer"}
 
 
 def write_report(folder: Path, summary: dict[str, Any]) -> None:
@@ -25,7 +25,7 @@ def write_report(folder: Path, summary: dict[str, Any]) -> None:
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        summary=summary, pictures=pictures, minds=MINDS, gain=_gain(summary), sizes=_sizes(folder),
+        summary=summary, pictures=pictures, model_names=MODEL_NAMES, gain=_gain(summary), sizes=_sizes(folder),
         speeds={name: _speed(folder, name) for name in (*RUNS, "tuning")},
         shown=_shown(summary["examination"]["answers"]), plan=json.dumps(summary["plan"], indent=2),
     )  # fmt: skip
@@ -50,7 +50,7 @@ def _gain(summary: dict[str, Any]) -> float:
 
 def _sizes(folder: Path) -> dict[str, float]:
     """Megabytes of each model's weights on disk."""
-    return {name: sum(f.stat().st_size for f in (folder / name).glob("*.safetensors")) / 1e6 for name in MINDS}
+    return {name: sum(f.stat().st_size for f in (folder / name).glob("*.safetensors")) / 1e6 for name in MODEL_NAMES}
 
 
 def _speed(folder: Path, name: str) -> float:

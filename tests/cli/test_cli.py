@@ -137,20 +137,20 @@ def test_a_reward_model_and_one_of_entailment(cli, made, tmp_path):
     )
     out, _ = cli(*command, "--held-out", tmp_path / "pairs.jsonl", "--out", tmp_path / "reward")
     assert out.startswith(
-        f"{tmp_path / 'reward'}: a model of reward, learned from 6 examples; on 6 held out: accuracy "
+        f"{tmp_path / 'reward'}: a model of reward, trained on 6 examples; on 6 held-out ones: accuracy "
     )
     assert "evaluation/accuracy" in (tmp_path / "reward" / "log.jsonl").read_text()
     assert load_reward_model(tmp_path / "reward")[0].meaning == "reward"
     assert "score.weight" in cli.fails("generate", tmp_path / "reward", "a")
     new = ("--preset", "griffin-100m", "--scaled", SCALED, "--lora-rank", 2, "--length", 32, *QUICK[:4])
     new = ("train", tmp_path / "follows.jsonl", "--entailment", "--tokenizer", made / "words", *new)
-    assert "learned from 2 examples" in cli(*new, "--out", tmp_path / "judge")[0]
+    assert "trained on 2 examples" in cli(*new, "--out", tmp_path / "judge")[0]
     assert load_reward_model(tmp_path / "judge")[0].meaning == "entailment"
 
 
 def test_distilling_and_evaluating(cli, made, tmp_path):
     student = ("--preset", "griffin-100m", "--scaled", SCALED, "--out", tmp_path / "s")
-    cli("distil", made / "model", made / "text.txt", *student, "--share", 0.5, *QUICK)
+    cli("distil", made / "model", made / "text.txt", *student, "--share", 0.5, *QUICK)  # the name before --fraction
     assert "forward_kl" in (tmp_path / "s" / "log.jsonl").read_text()
     found = json.loads(cli("eval", tmp_path / "s", made / "text.txt", "--length", 16)[0])
     assert 3 < found["loss"] < 8 and found["bits_per_byte"] > 0
@@ -234,7 +234,7 @@ def bad(folder: Path, made: Path) -> dict[str, tuple[list, str]]:
             ["train", folder / "long.jsonl", "--preferences", "--model", model, "--length", "9999", *out],
             "1 of 1 pairs do not fit into 96 tokens",
         ),
-        "two aims": (["train", folder / "same.jsonl", "--chat", "--preferences", *judge], "say one of --chat,"),
+        "two aims": (["train", folder / "same.jsonl", "--chat", "--preferences", *judge], "give only one of --chat,"),
         "no file": (["train", folder / "none.txt", *new, *out], "none.txt: no such file"),
         "empty text": (["train", folder / "empty.txt", *new, *out], "no text in there"),
         "not json": (["train", folder / "bad.jsonl", *new, *out], "bad.jsonl"),
@@ -242,7 +242,10 @@ def bad(folder: Path, made: Path) -> dict[str, tuple[list, str]]:
         "no answer": (["train", folder / "short.jsonl", "--chat", "--model", model, *QUICK, *out], "ends with 'user'"),
         "preset": (["train", text, "--preset", "gemma-9", *out], "no preset is called 'gemma-9'"),
         "both": (["train", text, "--preset", "gemma-2b", "--model", model, *out], "either --model"),
-        "scaled": (["train", text, "--preset", "gemma-2b", "--scaled", "depth=2", *out], "not 'depth=2'"),
+        "scaled": (
+            ["train", text, "--preset", "gemma-2b", "--scaled", "depth=2", *out],
+            "'depth=2' is not NAME=NUMBER",
+        ),
         "width": (["train", text, "--preset", "gemma-2b", "--scaled", "width=33", *out], "width (33) must be"),
         "dtype": (["train", text, *new, "--compute-dtype", "int4", *out], "'int4'"),
         "micro": (["train", text, *new, "--micro-batches", "3", "--tokenizer", made / "words", *out], "micro-batches"),

@@ -63,7 +63,7 @@ def test_the_optimizer_of_a_recipe():
     np.testing.assert_array_equal(updates, np.zeros((2, 2)))  # the first step of a warm-up
     with pytest.raises(ValueError, match="no learning rate"):
         core.optimizer_of(Toy(learning_rate=None))
-    with pytest.raises(ValueError, match="a batch of 16 cannot be cut into 3 micro-batches"):
+    with pytest.raises(ValueError, match="batch_size is 16, which does not divide into 3 micro-batches"):
         Toy(micro_batches=3)
 
 

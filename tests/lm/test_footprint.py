@@ -20,8 +20,8 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_gemma_3(name):
     length, needed, full = PUBLISHED[name]
-    found = sizes(preset(name), length)
-    assert (found.cache_bytes / GIB, found.full_cache_bytes / GIB) == (needed, full)
+    footprint = sizes(preset(name), length)
+    assert (footprint.cache_bytes / GIB, footprint.full_cache_bytes / GIB) == (needed, full)
 
 
 @pytest.mark.parametrize("length", [2048, 8192, 131_072])
@@ -36,7 +36,7 @@ def test_weights_are_counted_as_they_are(dtype, bytes_each):
     config = scaled("gemma-2-2b", layers=2, width=16, vocabulary=30)
     model = random_weights(config.init)
     count = sum(leaf.size for leaf in jax.tree.leaves(model))
-    found = sizes(config, 10, jnp.dtype(dtype))
-    assert (found.parameters, found.weight_bytes) == (count, count * bytes_each)
-    assert found.embedding == model.embedding.size == 30 * 16
-    assert found.train_bytes == 16 * count
+    footprint = sizes(config, 10, jnp.dtype(dtype))
+    assert (footprint.parameters, footprint.weight_bytes) == (count, count * bytes_each)
+    assert footprint.embedding == model.embedding.size == 30 * 16
+    assert footprint.train_bytes == 16 * count

@@ -27,9 +27,9 @@ def small(name: str) -> DecoderConfig:
 def test_logits_equal_the_oracle(name):
     config = small(name)
     model = random_weights(config.init, spread=1.5, vectors=0.5, seed=len(name))
-    found = jax.tree_util.tree_flatten_with_path(model)[0]
+    leaves = jax.tree_util.tree_flatten_with_path(model)[0]
     weights = {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf, np.float64) for path, leaf in found
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf, np.float64) for path, leaf in leaves
     }
     expected = griffin_oracle.logits(weights, config, TOKENS)
     error = np.abs(np.asarray(eqx.filter_jit(model)(jnp.asarray(TOKENS))) - expected).max() / expected.std()

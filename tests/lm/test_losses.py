@@ -30,11 +30,11 @@ def log_probabilities(model):
 @eqx.filter_jit
 def value_and_gradient(loss, model, batch):
     def total(model):
-        found = loss(model, batch, KEY)
-        return found.total, found
+        value = loss(model, batch, KEY)
+        return value.total, value
 
-    (_, found), gradient = eqx.filter_value_and_grad(total, has_aux=True)(model)
-    return found, gradient
+    (_, value), gradient = eqx.filter_value_and_grad(total, has_aux=True)(model)
+    return value, gradient
 
 
 @eqx.filter_jit
@@ -77,29 +77,29 @@ def test_remat_and_scan_change_nothing():
 
 
 def test_distillation_is_the_naive_cross_entropy_and_teaches_only_the_student():
-    found, gradient = value_and_gradient(from_teacher(), StudentAndTeacher(STUDENT, TEACHER), BATCH)
-    assert float(found.total) == pytest.approx(cross(TEACHER, STUDENT), rel=1e-5)
+    value, gradient = value_and_gradient(from_teacher(), StudentAndTeacher(STUDENT, TEACHER), BATCH)
+    assert float(value.total) == pytest.approx(cross(TEACHER, STUDENT), rel=1e-5)
     kl = cross(TEACHER, STUDENT) - cross(TEACHER, TEACHER)
-    assert float(found.metrics["forward_kl"]) == pytest.approx(kl, rel=1e-4)
-    assert float(found.metrics["cross_entropy"]) == pytest.approx(nll(STUDENT), rel=1e-5)
+    assert float(value.metrics["forward_kl"]) == pytest.approx(kl, rel=1e-4)
+    assert float(value.metrics["cross_entropy"]) == pytest.approx(nll(STUDENT), rel=1e-5)
     assert all(not leaf.any() for leaf in jax.tree.leaves(gradient.teacher))
     assert all(leaf.any() for leaf in jax.tree.leaves(gradient.student))
 
 
-def test_a_share_of_distillation_mixes_the_two_losses():
-    mixed = evaluated(from_teacher(share=0.25), StudentAndTeacher(STUDENT, TEACHER), BATCH)
+def test_a_fraction_of_distillation_mixes_the_two_losses():
+    mixed = evaluated(from_teacher(fraction=0.25), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     assert float(mixed.total) == pytest.approx(0.25 * cross(TEACHER, STUDENT) + 0.75 * nll(STUDENT), rel=1e-5)
     assert set(mixed.metrics) == {"distillation", "forward_kl", "cross_entropy"}
     for make in (from_teacher, from_stored):
-        with pytest.raises(ValueError, match=r"share of distillation is 1.5"):
-            make(share=1.5)
+        with pytest.raises(ValueError, match=r"fraction of distillation in the loss is 1.5"):
+            make(fraction=1.5)
 
 
 def test_all_tokens_stored_are_the_whole_teacher():
     whole, gradient = value_and_gradient(from_teacher(temperature=2.0), StudentAndTeacher(STUDENT, TEACHER), BATCH)
     stored = store_top_k(TEACHER, BATCH, 40, temperature=2.0)
-    found, stored_gradient = value_and_gradient(from_stored(temperature=2.0), STUDENT, stored)
-    np.testing.assert_allclose(found.total, whole.total, rtol=1e-5)
+    value, stored_gradient = value_and_gradient(from_stored(temperature=2.0), STUDENT, stored)
+    np.testing.assert_allclose(value.total, whole.total, rtol=1e-5)
     assert_same_tree(stored_gradient, gradient.student)
 
 
@@ -107,6 +107,6 @@ def test_fewer_tokens_keep_the_rest_of_the_mass():
     stored = store_top_k(TEACHER, BATCH, 5)
     theirs = np.asarray(log_probabilities(TEACHER))
     np.testing.assert_allclose(stored["teacher_log_probabilities"], -np.sort(-theirs)[..., :5], atol=1e-4)
-    found = evaluated(from_stored(), STUDENT, stored)
+    value = evaluated(from_stored(), STUDENT, stored)
     whole = evaluated(from_teacher(), StudentAndTeacher(STUDENT, TEACHER), BATCH)
-    assert 0 < float(found.metrics["forward_kl"]) < float(whole.metrics["forward_kl"])
+    assert 0 < float(value.metrics["forward_kl"]) < float(whole.metrics["forward_kl"])

@@ -26,8 +26,8 @@ CAPPED = ("gemma2", "vaultgemma")
 
 
 def paths(tree) -> dict[str, jax.Array]:
-    found = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in found}
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def rebuild(config: DecoderConfig, weights: dict[str, jax.Array]) -> Decoder:

@@ -21,8 +21,10 @@ def test_folders_are_read_in_order_with_all_kinds_of_files(tmp_path):
     write(tmp_path / "a.txt", b"\xef\xbb\xbfplain")
     write(tmp_path / "ignored.md", "no")
     write(tmp_path / "d.jsonl.gz", gzip.compress(b'{"text": "three"}'))
-    found = [(document.title.removeprefix(f"{tmp_path}/"), document.text) for document in read_documents([tmp_path])]
-    assert found == [
+    documents = [
+        (document.title.removeprefix(f"{tmp_path}/"), document.text) for document in read_documents([tmp_path])
+    ]
+    assert documents == [
         ("a.txt", "plain"),
         ("b/x.txt.gz", "zipped\ntext"),
         ("c.jsonl:1", "one"),

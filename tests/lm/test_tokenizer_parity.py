@@ -16,7 +16,7 @@ from culet.quickstart.corpus import documents
 
 pytestmark = pytest.mark.parity
 
-TALK = [
+CONVERSATION = [
     {"role": "system", "content": "Be  brief."},
     {"role": "user", "content": " What does `str.split` do?\n"},
     {"role": "assistant", "content": "It splits — 漢 😀."},
@@ -61,10 +61,10 @@ def test_the_same_ids_on_any_text(ours, theirs, text):
 @pytest.mark.parametrize("turns", [2, 3, 4])
 @pytest.mark.parametrize("generation", [False, True])
 def test_the_same_chats(ours, theirs, turns, generation):
-    text = theirs.apply_chat_template(TALK[:turns], tokenize=False, add_generation_prompt=generation)
-    ids = theirs.apply_chat_template(TALK[:turns], add_generation_prompt=generation)["input_ids"]
-    assert chat_template.render(TALK[:turns], ours, add_generation_prompt=generation) == text
-    assert chat_template.encode(TALK[:turns], ours, add_generation_prompt=generation) == ids
+    text = theirs.apply_chat_template(CONVERSATION[:turns], tokenize=False, add_generation_prompt=generation)
+    ids = theirs.apply_chat_template(CONVERSATION[:turns], add_generation_prompt=generation)["input_ids"]
+    assert chat_template.render(CONVERSATION[:turns], ours, add_generation_prompt=generation) == text
+    assert chat_template.encode(CONVERSATION[:turns], ours, add_generation_prompt=generation) == ids
 
 
 def test_a_gemma_tokenizer_that_transformers_wrote(ours, texts, tmp_path):

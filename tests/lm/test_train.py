@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 from culet.core import Interrupted, make_mesh
-from culet.lm import Recipe, train
-from culet.lm._train import answer_rows, evaluate, text_rows
+from culet.lm import LoRA, Recipe, answer_rows, distil, evaluate, text_rows, train
 from culet.lm.losses import StudentAndTeacher, from_teacher, next_token
 from culet.nn import add_lora, lora_filter, merge_lora
 from tests.lm.small import Letters, small
 
-WORDS = Letters()
+TOKENIZER = Letters()
 TEXTS = ["abcabcabcabcabcabc" * 2, "ccbbccbbccbb", "abababababab", "cab" * 7, "bacbac"]
-ROWS = text_rows(TEXTS, WORDS, 24)
+ROWS = text_rows(TEXTS, TOKENIZER, 24)
 RECIPE = Recipe(steps=12, batch_size=4, learning_rate=3e-2, checkpoint_every=5)
 MODEL = small("gemma-2-2b")
 
@@ -52,9 +51,9 @@ def test_rows_hold_each_text_between_bos_and_eos():
     assert (ROWS["inputs"] == 2).sum() == len(TEXTS) and (ROWS["targets"] == 1).sum() == len(TEXTS)
     assert ROWS["weights"].sum() == sum(len(text) + 1 for text in TEXTS)
     with pytest.raises(ValueError, match="no text to train on"):
-        text_rows([""], WORDS, 24)
+        text_rows([""], TOKENIZER, 24)
     with pytest.raises(ValueError, match="no conversations"):
-        answer_rows([], WORDS, 24)
+        answer_rows([], TOKENIZER, 24)
 
 
 def test_evaluation_is_the_mean_over_documents_and_training_lowers_it(trained):
@@ -118,13 +117,41 @@ def test_lora_leaves_the_base_bit_equal_and_merges(getkey):
     assert evaluate(merged, ROWS, 4)["loss"] < evaluate(MODEL, ROWS, 4)["loss"] - 0.3
 
 
-def test_a_pupil_comes_nearer_to_its_teacher_who_stays(trained):
-    pupil = quick(
-        StudentAndTeacher(MODEL, trained), trainable=StudentAndTeacher(True, False), loss=from_teacher(), held_out=ROWS
-    )
-    for one, other in zip(jax.tree.leaves(pupil.teacher), jax.tree.leaves(trained), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert evaluate(pupil.student, ROWS, 4)["loss"] < evaluate(MODEL, ROWS, 4)["loss"] - 1.0
+def test_lora_is_one_option():
+    short = dataclasses.replace(RECIPE, steps=2, seed=3)
+    tuned = quick(MODEL, recipe=short, lora=LoRA(rank=2, alpha=4.0, targets="query|down"))
+    by_hand = add_lora(MODEL, "query|down", 2, 4.0, key=jax.random.key(3))
+    by_hand = quick(by_hand, recipe=short, trainable=lora_filter(by_hand))
+    assert eqx.tree_equal(tuned, by_hand)
+    further = quick(tuned, recipe=short, lora=LoRA(targets="query|down"))  # the same adapters, trained on
+    assert jax.tree.structure(further) == jax.tree.structure(tuned) and not eqx.tree_equal(further, tuned)
+    with pytest.raises(ValueError, match="either lora, which trains adapters alone, or trainable"):
+        quick(MODEL, lora=LoRA(), trainable=lora_filter(by_hand))
+    with pytest.raises(ValueError, match="rank is 0; it must be at least 1"):
+        LoRA(rank=0)
+
+
+def test_a_student_comes_nearer_to_its_teacher_who_stays(trained, tmp_path):
+    before = jax.tree.map(np.asarray, trained)
+    student = distil(MODEL, trained, ROWS, RECIPE, held_out=ROWS, folder=tmp_path, progress=False)
+    assert eqx.tree_equal(jax.tree.map(np.asarray, trained), before)
+    assert jax.tree.structure(student) == jax.tree.structure(MODEL)
+    assert evaluate(student, ROWS, 4)["loss"] < evaluate(MODEL, ROWS, 4)["loss"] - 1.0
+
+
+def test_distil_is_train_with_the_losses_own_model(trained):
+    short = dataclasses.replace(RECIPE, steps=2)
+    student = distil(MODEL, trained, ROWS, short, temperature=2.0, fraction=0.5, progress=False)
+    pair = quick(
+        StudentAndTeacher(MODEL, trained), recipe=short, trainable=StudentAndTeacher(True, False),
+        loss=from_teacher(temperature=2.0, fraction=0.5),
+    )  # fmt: skip
+    assert eqx.tree_equal(student, pair.student)
+    adapted = distil(MODEL, trained, ROWS, short, lora=LoRA(rank=2), progress=False)
+    assert eqx.tree_equal(adapted.embedding, MODEL.embedding)
+    assert all(leaf.any() for leaf in jax.tree.leaves(eqx.filter(adapted, lora_filter(adapted))))
+    with pytest.raises(ValueError, match="student has 40 token ids and the teacher 48"):
+        distil(MODEL, dataclasses.replace(MODEL.config, vocabulary=48).init(jax.random.key(0)), ROWS, short)
 
 
 @pytest.mark.parametrize("name", ["gemma-2-2b", "griffin-100m"])
@@ -142,7 +169,7 @@ def test_a_mesh_of_eight_trains_to_the_same_loss(name):
 
 @pytest.mark.parametrize("wrong", [{"compute_dtype": "int4"}, {"micro_batches": 3}], ids=str)
 def test_a_recipe_that_cannot_work_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"int4' is neither|batch of 4 cannot be cut into 3"):
+    with pytest.raises(ValueError, match=r"'int4'; it must be|batch_size is 4, which does not divide into 3"):
         dataclasses.replace(RECIPE, **wrong)
 
 

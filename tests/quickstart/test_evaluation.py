@@ -27,16 +27,18 @@ def test_word_f1_is_the_harmonic_mean_of_precision_and_recall(answer, truth, exp
 def test_scores_stand_beside_the_commonest_training_answer(monkeypatch):
     pairs = [pair(f"t{i}", "yes", held_out=False) for i in range(3)] + [pair("t9", "no", held_out=False)]
     pairs += [pair("q1", "yes"), pair("q2", "no"), pair("q3", "yes", seen=False)]
-    said = {"q1": "yes", "q2": "no", "q3": "maybe yes"}
-    monkeypatch.setattr(evaluation, "encode_many", lambda talks, words: [talk[0]["content"] for talk in talks])
+    answers = {"q1": "yes", "q2": "no", "q3": "maybe yes"}
+    monkeypatch.setattr(
+        evaluation, "encode_many", lambda conversations, _: [messages[0]["content"] for messages in conversations]
+    )
     monkeypatch.setattr(
         evaluation, "generate",
-        lambda model, words, prompts, **_: [Completion(said[prompt], [1], [0.0], "stop") for prompt in prompts],
+        lambda model, tokenizer, prompts, **_: [Completion(answers[prompt], [1], [0.0], "stop") for prompt in prompts],
     )  # fmt: skip
-    model, words = object.__new__(Decoder), object.__new__(Tokenizer)  # neither is asked
-    found = evaluation.examine(model, words, pairs, asked=10)
-    seen, unseen = [row for row in found["scores"] if row["kind"] == "all"]
+    model, tokenizer = object.__new__(Decoder), object.__new__(Tokenizer)  # neither is asked
+    result = evaluation.examine(model, tokenizer, pairs, asked=10)
+    seen, unseen = [row for row in result["scores"] if row["kind"] == "all"]
     assert (seen["questions"], seen["exact"], seen["guess_exact"]) == (2, 1.0, 0.5)
     assert (unseen["exact"], unseen["guess_exact"]) == (0.0, 1.0)
     assert unseen["word_f1"] == pytest.approx(2 / 3)
-    assert {answer["question"] for answer in found["answers"]} == {"q1", "q2", "q3"}
+    assert {answer["question"] for answer in result["answers"]} == {"q1", "q2", "q3"}

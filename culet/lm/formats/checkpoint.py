@@ -25,6 +25,7 @@ from culet.lm.formats.json_file import ConfigError, read_object, write_json
 from culet.lm.formats.names import match_tensors, read_leaf, transformers_name, transformers_shape
 from culet.lm.formats.safetensors import MAX_SHARD_BYTES, TensorFolder, write_tensors
 from culet.lm.tokenizers.tokenizer import Tokenizer
+from culet.nn.lora import merge_lora
 
 CONFIG = "config.json"
 _PARTIAL = ".partial"
@@ -129,11 +130,12 @@ def save_model(
     """Writes `model` to `folder` as `config.json` and safetensors, which transformers loads to the same logits.
 
     `dtype` is that of the file: "float32", "bfloat16" or "float16"; None keeps the model's. More than
-    `max_shard_bytes` become several files and an index. `beside` are further tensors, such as another head, by name.
+    `max_shard_bytes` become several files and an index. Adapters (`LoRA`) are merged into the weights. `beside` are
+    further tensors, such as another head, by name.
     The folder changes all at once, after everything is on disk.
     Raises `ConfigError` if the family's config.json cannot express the model.
     """
-    chosen = _dtype(dtype)
+    chosen, model = _dtype(dtype), merge_lora(model)
     family, leaves = model.config.family, _leaves(model)
     config = config_to_transformers(model.config, np.dtype(chosen or model.embedding.dtype).name)
     tensors = {
@@ -202,8 +204,8 @@ def _skeleton(config: DecoderConfig) -> Decoder:
 
 def _leaves(tree: Any) -> dict[str, Any]:
     """The leaves of a tree by path, as in `blocks.3.mixer.query.weight`."""
-    found = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in found}
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def _broadcast(shardings: PyTree[jax.sharding.Sharding], skeleton: Decoder) -> PyTree[jax.sharding.Sharding]:

@@ -320,7 +320,9 @@ def _check_round_trip(config: DecoderConfig, data: dict[str, Any]) -> None:
         wanted, got = getattr(config, field.name), getattr(again, field.name)
         same = math.isclose(wanted, got, rel_tol=1e-6) if isinstance(wanted, float) and got else wanted == got
         if not same:
-            raise ConfigError(f"{field.name} = {wanted}: a {config.family} config.json cannot say that, only {got}")
+            raise ConfigError(
+                f"{field.name} = {wanted}: a {config.family} config.json cannot say that and would be read as {got}"
+            )
 
 
 def _read_rope(section: Section, family: str, has_local: bool) -> dict[str, float]:

@@ -135,10 +135,10 @@ def _check(name: str, entry: Entry | None, path: str, shape: Shape, tensors: Ten
     if entry.dtype.name not in ("bfloat16", "float16", "float32"):
         raise TensorError(f"{entry.file}: tensor {name!r} is {entry.dtype}, not bfloat16, float16 or float32")
     expected = transformers_shape(path, shape)
-    found = entry.shape
-    if path == "embedding" and len(found) == 2 and expected[0] < found[0] <= expected[0] + MOST_PADDED_ROWS:
-        found = (expected[0], *found[1:])
-    if found != expected:
+    actual = entry.shape
+    if path == "embedding" and len(actual) == 2 and expected[0] < actual[0] <= expected[0] + MOST_PADDED_ROWS:
+        actual = (expected[0], *actual[1:])
+    if actual != expected:
         raise TensorError(f"{entry.file}: tensor {name!r} has shape {entry.shape}; config.json asks for {expected}")
 
 

@@ -118,8 +118,8 @@ def _check_layout(path: Path, entries: dict[str, Entry], start: int, size: int) 
     end = start
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].nbytes)):
         if entry.start != end:
-            what = "overlaps the one before it" if entry.start < end else "leaves a gap before it"
-            raise TensorError(f"{path}: tensor {brief(name)}: {what} (starts at byte {entry.start}, expected {end})")
+            problem = "overlaps the one before it" if entry.start < end else "leaves a gap before it"
+            raise TensorError(f"{path}: tensor {brief(name)}: {problem} (starts at byte {entry.start}, expected {end})")
         end += entry.nbytes
         if end > size:
             raise TensorError(
@@ -238,13 +238,13 @@ def write_tensors(
 
 def _split(sizes: Mapping[str, int], most: int) -> list[list[str]]:
     shards: list[list[str]] = [[]]
-    room = most
+    left = most
     for name, size in sizes.items():
-        if size > room and shards[-1]:
+        if size > left and shards[-1]:
             shards.append([])
-            room = most
+            left = most
         shards[-1].append(name)
-        room -= size
+        left -= size
     return shards
 
 

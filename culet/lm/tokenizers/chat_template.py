@@ -65,7 +65,7 @@ def render(messages: Messages, tokenizer: "Tokenizer", *, add_generation_prompt:
 def encode(messages: Messages, tokenizer: "Tokenizer", *, add_generation_prompt: bool = True) -> list[int]:
     """The ids of `render`'s text, with exactly one beginning token.
 
-    Control tokens' names in what people say are encoded as plain text, so that nobody can end their own turn and
+    Control tokens' names within messages are encoded as plain text, so that nobody can end their own turn and
     speak for the model; transformers makes control tokens of them. Raises as `render` does.
     """
     return encode_many([messages], tokenizer, add_generation_prompt=add_generation_prompt)[0]
@@ -85,7 +85,7 @@ def encode_many(
 def encode_answers(conversations: Sequence[Messages], tokenizer: "Tokenizer") -> list[tuple[list[int], list[bool]]]:
     """For supervised tuning: the ids of each whole conversation, and which of them the model is to learn.
 
-    Learned are the assistant's words and the token that ends its turn. Each answer is encoded on its own behind its
+    Learned are the assistant's answers and the token that ends each turn. Each answer is encoded on its own behind its
     prompt, as it will be when the model writes it. Raises as `render` does, and for a conversation that does not end
     with the assistant or a template that changes earlier turns when a later one comes.
     """
@@ -95,7 +95,9 @@ def encode_answers(conversations: Sequence[Messages], tokenizer: "Tokenizer") ->
     after: list[list[dict[str, str]]] = []
     for number, messages in enumerate(checked):
         if messages[-1]["role"] != "assistant":
-            raise ValueError(f"conversation {number} ends with {messages[-1]['role']!r}; the last word is the model's")
+            raise ValueError(
+                f"conversation {number} ends with {messages[-1]['role']!r}; to train on, it must end with the assistant"
+            )
         guarded = [_guarded(message, tokenizer, mark) for message in messages]
         answers = [k for k, message in enumerate(guarded) if message["role"] == "assistant"]
         before += [guarded[:k] for k in answers]
@@ -114,7 +116,7 @@ def _answers(pairs: list[tuple[str, str]], tokenizer: "Tokenizer", mark: str) ->
     done = ""
     for prompt, whole in pairs:
         if not (prompt.startswith(done) and whole.startswith(prompt)):
-            raise ValueError("this chat template rewrites earlier turns, so answers cannot be told from prompts")
+            raise ValueError("the chat template changes earlier turns when a later one comes; it cannot be trained on")
         asked = tokenizer.encode(prompt[len(done) :].split(mark), bos=not done)
         answer = tokenizer.encode(whole[len(prompt) :].split(mark), bos=False)
         end = max((k + 1 for k, i in enumerate(answer) if i in tokenizer.stop_ids), default=len(answer))

@@ -139,8 +139,8 @@ class SentencePieceFile:
 
     def id(self, name: str) -> int | None:
         """The id of the token called `name`."""
-        found = self._model.PieceToId(name)
-        return None if self._pieces[found] != name else found
+        token = self._model.PieceToId(name)  # that of the unknown token if there is no such name
+        return token if self._pieces[token] == name else None
 
     def serialise(self) -> bytes:
         """The file's content."""
@@ -167,14 +167,14 @@ class Tokenizer:
         self.bos_id, self.eos_id = (self._required(role, name) for role in ("bos", "eos"))
         pad_id = self._find("pad")
         self.pad_id: int = self.eos_id if pad_id is None else pad_id
-        turns = {turn: found for turn in TURNS if (found := backend.id(turn)) is not None}
-        named = {self._name(found): found for _, found in self._roles()}
+        turns = {turn: token for turn in TURNS if (token := backend.id(turn)) is not None}
+        named = {self._name(token): token for _, token in self._roles()}
         self.specials: dict[str, int] = {**backend.specials, **turns, **named}
         self._special_ids = frozenset(self.specials.values())
         self.stop_ids: tuple[int, ...] = tuple(sorted({self.eos_id, turns.get(TURNS[1], self.eos_id)}))
         self.chat_template: str | None = _template(self._settings.get("chat_template"), name)
         names = sorted(self.specials, key=len, reverse=True)
-        self._special = re.compile("(?=" + "|".join(map(re.escape, names)) + ")")  # overlapping names are found too
+        self._special = re.compile("(?=" + "|".join(map(re.escape, names)) + ")")  # matches overlapping names too
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
@@ -184,13 +184,13 @@ class Tokenizer:
         """
         path = Path(path)
         if path.is_dir():
-            found = [(kind, path / kind.FILE) for kind in _FORMATS if (path / kind.FILE).is_file()]
+            files = [(kind, path / kind.FILE) for kind in _FORMATS if (path / kind.FILE).is_file()]
         else:
-            found = [(kind, path) for kind in _FORMATS if path.is_file() and path.suffix == Path(kind.FILE).suffix]
-        if not found:
+            files = [(kind, path) for kind in _FORMATS if path.is_file() and path.suffix == Path(kind.FILE).suffix]
+        if not files:
             wanted = " or ".join(kind.FILE for kind in _FORMATS)
             raise FileNotFoundError(f"{path}: no tokenizer here; give a folder that holds {wanted}, or such a file")
-        kind, file = found[0]
+        kind, file = files[0]
         return cls(kind(file.read_bytes(), str(file)), _settings(file.parent), str(file))
 
     def encode(
@@ -239,7 +239,7 @@ class Tokenizer:
     def save(self, folder: str | Path) -> None:
         """Writes the files from which transformers' `AutoTokenizer`, and `load`, make this tokenizer again."""
         folder = Path(folder)
-        named = {f"{role}_token": self._name(found) for role, found in self._roles()}
+        named = {f"{role}_token": self._name(token) for role, token in self._roles()}
         settings = {
             "add_bos_token": True,
             "add_eos_token": False,
@@ -272,11 +272,13 @@ class Tokenizer:
         return self._backend.id(named if isinstance(named, str) else self._backend.DEFAULTS[role])
 
     def _required(self, role: str, name: str) -> int:
-        found = self._find(role)
-        if found is None:
+        token = self._find(role)
+        if token is None:
             wanted = self._settings.get(f"{role}_token") or self._backend.DEFAULTS[role]
-            raise ValueError(f"{name}: no token {wanted!r}; name the {role} token in tokenizer_config.json")
-        return found
+            raise ValueError(
+                f"{name}: no token {wanted!r}; give the {role} token's name as {role}_token in tokenizer_config.json"
+            )
+        return token
 
 
 class StreamDecoder:

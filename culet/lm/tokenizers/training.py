@@ -48,7 +48,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, *, coverage: float = 
     letters, rare = _alphabet(texts, coverage)
     fixed = len(SPECIALS) + len(_BYTES) + len(_ESCAPED)
     if vocabulary < fixed + len(letters):
-        raise ValueError(f"vocabulary {vocabulary} is too small: bytes and letters need {fixed + len(letters)} ids")
+        raise ValueError(
+            f"vocabulary {vocabulary} is too small: control tokens, bytes and letters need {fixed + len(letters)} ids"
+        )
     learner: Any = Learner.from_str(json.dumps(_file([], [])))
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary - fixed,
@@ -72,7 +74,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, *, coverage: float = 
 def _alphabet(texts: list[str], coverage: float) -> tuple[list[str], set[str]]:
     """The letters that get an id, sorted, and those of the text that do not; ties go by code point."""
     if not 0 <= coverage <= 1:
-        raise ValueError(f"coverage {coverage} must be a share of the text, from 0 to 1")
+        raise ValueError(f"coverage {coverage} must be a fraction of the characters, from 0 to 1")
     counts = Counter[str]()
     for text in texts:
         counts.update(text)

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from culet.lm import Tokenizer, load, save, scaled
+from culet.lm import LoRA, Tokenizer, load, save, scaled
 from culet.lm.formats.checkpoint import load_model, save_model, staged
 from culet.lm.formats.config_json import config_from_transformers
 from culet.lm.formats.json_file import ConfigError, TensorError, write_json
 from culet.lm.formats.safetensors import TensorFolder, write_tensors
+from culet.nn import merge_lora
 from tests.lm.record_names import MODELS, RECORD
 from tests.weights import random_weights
 
@@ -76,6 +77,13 @@ def test_without_a_dtype_in_the_config_tensors_keep_theirs(tmp_path, getkey):
     assert config.pop("dtype") == "bfloat16"
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert load_model(tmp_path).embedding.dtype == ml_dtypes.bfloat16
+
+
+def test_adapters_are_merged_on_the_way_out(tmp_path, getkey):
+    adapted = LoRA(rank=2).adapt(model_of("gemma", getkey()), getkey())
+    adapted = jax.tree.map(lambda leaf: leaf + 0.1, adapted)  # they begin at zero
+    save_model(tmp_path, adapted)
+    assert_equal(load_model(tmp_path), merge_lora(adapted))
 
 
 def test_shardings(tmp_path, getkey):

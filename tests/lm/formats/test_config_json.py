@@ -168,15 +168,15 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), BAD, ids=[f"{i}-{next(iter(c))}" for i, (c, _) in enumerate(BAD)])
-def test_bad_configs_are_one_error_with_file_and_key(change, said):
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[f"{i}-{next(iter(c))}" for i, (c, _) in enumerate(BAD)])
+def test_bad_configs_are_one_error_with_file_and_key(change, message):
     with pytest.raises(ConfigError) as caught:
         config_from_transformers(RECORDED["gemma2"] | change, "some/config.json")
-    assert str(caught.value).startswith("some/config.json: " + said)
+    assert str(caught.value).startswith("some/config.json: " + message)
 
 
 @pytest.mark.parametrize(
-    ("family", "change", "said"),
+    ("family", "change", "message"),
     [
         ("gemma3_text", {"rope_parameters": {"rope_theta": 1e4}}, "rope_parameters.'rope_theta': only"),
         ("gemma3_text", {"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2}}},
@@ -190,10 +190,10 @@ def test_bad_configs_are_one_error_with_file_and_key(change, said):
         ("recurrent_gemma", {"embeddings_scale_by_sqrt_dim": False}, "embeddings_scale_by_sqrt_dim: is False"),
     ],
 )  # fmt: skip
-def test_bad_configs_of_other_families(family, change, said):
+def test_bad_configs_of_other_families(family, change, message):
     with pytest.raises(ConfigError) as caught:
         config_from_transformers(RECORDED[family] | change)
-    assert str(caught.value).startswith("config.json: " + said)
+    assert str(caught.value).startswith("config.json: " + message)
 
 
 def test_the_vision_wrapper():
@@ -206,7 +206,7 @@ def test_the_vision_wrapper():
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "message"),
     [
         ("gemma-2b", {"attention_cap": 50.0}, "attention_cap = 50.0: a gemma config.json cannot say that"),
         ("gemma-2b", {"query_scale": 0.1}, "query_scale = 0.1"),
@@ -222,8 +222,8 @@ def test_the_vision_wrapper():
         ("gemma-2b", {"family": "mystery"}, "family 'mystery' has no config.json"),
     ],
 )
-def test_what_a_family_cannot_say_is_not_written(name, change, said):
-    with pytest.raises(ConfigError, match=said):
+def test_what_a_family_cannot_say_is_not_written(name, change, message):
+    with pytest.raises(ConfigError, match=message):
         config_to_transformers(dataclasses.replace(preset(name), **change))
 
 

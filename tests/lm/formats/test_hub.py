@@ -90,7 +90,7 @@ class Response:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         (errors.GatedRepoError, "is gated: accept its terms .* HF_TOKEN"),
         (errors.RepositoryNotFoundError, "the Hub has no such model"),
@@ -102,7 +102,7 @@ class Response:
         (RuntimeError, r"could not be fetched or stored \(RuntimeError\)"),
     ],
 )
-def test_each_failure_is_one_clear_message_without_the_token(monkeypatch, kind, said):
+def test_each_failure_is_one_clear_message_without_the_token(monkeypatch, kind, message):
     def fail(*args, **options):
         text = "token hf_secret was sent"
         if kind is OSError:
@@ -111,7 +111,7 @@ def test_each_failure_is_one_clear_message_without_the_token(monkeypatch, kind, 
 
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    with pytest.raises(HubError, match="'owner/name' .*" + said) as caught:
+    with pytest.raises(HubError, match="'owner/name' .*" + message) as caught:
         resolve("owner/name", "v9")
     assert "hf_secret" not in str(caught.value)
     assert caught.value.__cause__ is None and caught.value.__context__ is None

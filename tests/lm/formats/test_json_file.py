@@ -4,7 +4,7 @@ from culet.lm.formats.json_file import MOST_BYTES, ConfigError, brief, parse_obj
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b"", "not valid JSON"),
         (b"[1, 2]", "must hold one JSON object, not a list of 2"),
@@ -15,8 +15,8 @@ from culet.lm.formats.json_file import MOST_BYTES, ConfigError, brief, parse_obj
         (b'{"a": 1} {', "not valid JSON"),
     ],
 )
-def test_broken_json_is_one_error_that_names_its_source(raw, said):
-    with pytest.raises(ConfigError, match="somewhere.json: .*" + said.replace("[", r"\[")):
+def test_broken_json_is_one_error_that_names_its_source(raw, message):
+    with pytest.raises(ConfigError, match="somewhere.json: .*" + message.replace("[", r"\[")):
         parse_object(raw, "somewhere.json", ConfigError)
 
 

@@ -53,7 +53,7 @@ def test_empty_and_scalar_tensors(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "too few"),
         ((2**63).to_bytes(8, "little") + b"{}", "header claims 9223372036854775808 bytes"),
@@ -78,10 +78,10 @@ def test_empty_and_scalar_tensors(tmp_path):
         (file_of(b"[" * 100_000), "nested too deeply"),
     ],
 )
-def test_unsound_files_are_refused_with_file_and_tensor(tmp_path, content, said):
+def test_unsound_files_are_refused_with_file_and_tensor(tmp_path, content, message):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(TensorError, match="model.safetensors: .*" + said):
+    with pytest.raises(TensorError, match="model.safetensors: .*" + message):
         read_header(path)
 
 
@@ -114,7 +114,7 @@ ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors
 
 
 @pytest.mark.parametrize(
-    ("weight_map", "said"),
+    ("weight_map", "message"),
     [
         ({"a": ONE, "b": "model-00003.safetensors"}, "model-00003.safetensors missing"),
         ({"a": ONE, "b": ONE}, f"{ONE}: tensor 'b' is missing"),
@@ -126,9 +126,9 @@ ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors
         (["a"], "weight_map must map"),
     ],
 )
-def test_bad_indexes(tmp_path, weight_map, said):
+def test_bad_indexes(tmp_path, weight_map, message):
     write_sharded(tmp_path, weight_map)
-    with pytest.raises(TensorError, match=said):
+    with pytest.raises(TensorError, match=message):
         TensorFolder(tmp_path)
 
 

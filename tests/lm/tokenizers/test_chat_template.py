@@ -136,9 +136,9 @@ def test_many_conversations_are_encoded_as_each_alone(monkeypatch):
 
 def test_answers_to_learn_are_the_model_s_words_and_the_end_of_its_turn():
     ids, learned = chat.encode_answers([[SYSTEM, USER, MODEL, USER, {**MODEL, "content": "Ha <bos>"}]], TOKENIZER)[0]
-    words = [i for i, learn in zip(ids, learned, strict=True) if learn]
-    assert TOKENIZER.decode(words, skip_special=False) == "Ho<end_of_turn>Ha <bos><end_of_turn>"
-    assert words.count(5) == 2 and 2 not in words
+    learned_ids = [i for i, learn in zip(ids, learned, strict=True) if learn]
+    assert TOKENIZER.decode(learned_ids, skip_special=False) == "Ho<end_of_turn>Ha <bos><end_of_turn>"
+    assert learned_ids.count(5) == 2 and 2 not in learned_ids
     prompt = chat.encode([SYSTEM, USER], TOKENIZER)
     assert ids[: len(prompt)] == prompt and learned.index(True) == len(prompt)
     assert TOKENIZER.decode(ids, skip_special=False).count("<bos>") == 2  # the first, and what the model said

@@ -7,9 +7,8 @@ from rich.console import Console
 from culet.core import Interrupted
 from culet.core.text import Document
 from culet.lm import generate, load
-from culet.quickstart import stages
+from culet.quickstart import Plan, _quickstart
 from culet.quickstart.questions import QuestionAnswer
-from culet.quickstart.stages import Plan
 
 PLAN = Plan(
     vocabulary=400, length=16, answer_length=64, context=96, window=8, batch_size=4, teacher_width=16,
@@ -31,8 +30,8 @@ def small_world():
     pairs = [pair(i, False) for i in range(20)] + [pair(i, True, i < 24) for i in range(20, 28)]
     assert {document.held_out for document in texts} == {True, False}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "documents", lambda: tuple(texts))
-        patch.setattr(stages, "questions", lambda: tuple(pairs))
+        patch.setattr(_quickstart, "documents", lambda: tuple(texts))
+        patch.setattr(_quickstart, "questions", lambda: tuple(pairs))
         yield
 
 
@@ -40,7 +39,7 @@ def small_world():
 def whole(small_world, tmp_path_factory):
     """The folder and the summary of a run from end to end."""
     folder = tmp_path_factory.mktemp("whole")
-    return folder, stages.quickstart(folder, PLAN, QUIET)
+    return folder, _quickstart.quickstart(folder, PLAN, QUIET)
 
 
 def test_all_stages_leave_what_was_promised(whole):
@@ -54,8 +53,8 @@ def test_all_stages_leave_what_was_promised(whole):
     assert summary["models"]["student"]["parameters"] == summary["models"]["twin"]["parameters"]
     rows = summary["examination"]["scores"]
     assert [row["questions"] for row in rows if row["kind"] == "all"] == [3, 3]
-    model, words = load(folder / "model")
-    assert len(generate(model, words, ["Return"], max_new_tokens=3)) == 1
+    model, tokenizer = load(folder / "model")
+    assert len(generate(model, tokenizer, ["Return"], max_new_tokens=3)) == 1
 
 
 def test_student_and_twin_learn_from_equal_tokens(whole):
@@ -68,18 +67,22 @@ def test_student_and_twin_learn_from_equal_tokens(whole):
 
 
 def test_a_stopped_run_ends_like_one_that_was_not(whole, tmp_path, monkeypatch):
-    real, calls = stages.train, []
+    calls = []
 
-    def stopped_in_the_third(*arguments, **options):
-        calls.append(options["name"])
-        if len(calls) == 3:
-            raise Interrupted(2, None)
-        return real(*arguments, **options)
+    def stopped_in_the_third(real):
+        def run(*arguments, **options):
+            calls.append(options["name"])
+            if len(calls) == 3:
+                raise Interrupted(2, None)
+            return real(*arguments, **options)
 
-    monkeypatch.setattr(stages, "train", stopped_in_the_third)
+        return run
+
+    for name in ("train", "distil"):
+        monkeypatch.setattr(_quickstart, name, stopped_in_the_third(getattr(_quickstart, name)))
     with pytest.raises(Interrupted):
-        stages.quickstart(tmp_path / "stopped", PLAN, QUIET)
-    again = stages.quickstart(tmp_path / "stopped", PLAN, QUIET)
+        _quickstart.quickstart(tmp_path / "stopped", PLAN, QUIET)
+    again = _quickstart.quickstart(tmp_path / "stopped", PLAN, QUIET)
     assert calls == ["teacher", "student", "twin", "twin", "tuning"]
     assert again["models"] == whole[1]["models"]
     assert again["samples"] == whole[1]["samples"]
@@ -88,4 +91,4 @@ def test_a_stopped_run_ends_like_one_that_was_not(whole, tmp_path, monkeypatch):
 def test_another_plan_does_not_go_on_in_the_same_folder(small_world, tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
-        stages.quickstart(tmp_path, PLAN, QUIET)
+        _quickstart.quickstart(tmp_path, PLAN, QUIET)
