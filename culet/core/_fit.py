@@ -74,8 +74,9 @@ def fit(
     """Runs `state, metrics = step(state, batches[i], *fixed)` for i in 0..steps-1; returns the last state, and history.
 
     `step` is compiled, unless it is already, and consumes its state: the arrays of the `state` passed in must not be
-    used again. What is `fixed`, a teacher say, goes to every step and is neither consumed nor saved. Without `batches`,
-    steps get None. With a `mesh`, batches are cut over its axes `data` and `fsdp`; place the state with `shard` before.
+    used again. `fixed` arguments, such as a teacher, go to every step and are neither consumed nor saved. Without
+    `batches`, steps get None. With a `mesh`, batches are cut over its axes `data` and `fsdp`; place the state with
+    `shard` before.
 
     `metrics` holds scalars, or vectors with one entry per seed or setting of a `vmap`. `loss` is shown, a vector by its
     mean, and must be finite in each entry. The metric named `unit` is what the step got through (tokens, documents,
@@ -86,9 +87,9 @@ def fit(
     1970}`, the lines of `log.jsonl`, those of the run before it was resumed included. Vectors are lists; what is not
     finite is None.
 
-    `prepare(state, batch)`, which is not compiled, makes of a batch what the step gets: completions that the state's
-    model samples for the prompts of the batch, say, with their rewards. If it raises, the state before is
-    saved in `folder` first.
+    `prepare(state, batch)`, which is not compiled, turns a batch into the argument of the step: prompts, say, into
+    completions that the state's model samples, with their rewards. If it raises, the state before is saved in
+    `folder` first.
 
     `evaluate(state)` gives numbers or vectors by name, every `evaluate_every` steps and at the end; `progress` shows a
     bar under `name`.

@@ -14,7 +14,7 @@ _QUICKER = {
 def prefer_quick_compilation() -> None:
     """Lets XLA compile for CPUs with its older code generator and few optimisations: half the time for small functions.
 
-    For large ones it takes longer (LOG.md). It counts for the whole process, if nothing has been compiled before. What
+    For large ones it takes longer (LOG.md). It applies to the whole process, if nothing has been compiled before. What
     `XLA_FLAGS` says already stays.
     """
     flags = os.environ.get("XLA_FLAGS", "")

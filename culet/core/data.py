@@ -18,7 +18,7 @@ def pack(
     """Packs documents into rows of `length` tokens, splitting none that fits into a row.
 
     Longer ones are cut into pieces of `length` and a rest. Pieces are placed longest first, each into the fullest row
-    that still has room (best fit decreasing). Returns rows with the fields
+    that still has space (best fit decreasing). Returns rows with the fields
 
     * `inputs` (int32): the tokens; 0 where padded;
     * `targets` (int32): the token that follows in the same document, also across a cut; 0 where there is none;
@@ -74,23 +74,23 @@ def _fill(pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]], length: int) 
 def _best_fit(sizes: list[int], length: int) -> tuple[list[tuple[int, int]], int]:
     """Row and start of each piece, and the number of rows."""
     places = [(0, 0)] * len(sizes)
-    open_rows: dict[int, list[int]] = {}  # by the room they have left
-    rooms: list[int] = []  # the keys of open_rows, sorted
+    open_rows: dict[int, list[int]] = {}  # by the tokens they have left
+    spaces: list[int] = []  # the keys of open_rows, sorted
     count = 0
     for piece in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
         size = sizes[piece]
-        fit = bisect.bisect_left(rooms, size)
-        if fit < len(rooms):
-            room = rooms[fit]
-            row = open_rows[room].pop()
-            if not open_rows[room]:
-                del open_rows[room], rooms[fit]
+        fit = bisect.bisect_left(spaces, size)
+        if fit < len(spaces):
+            space = spaces[fit]
+            row = open_rows[space].pop()
+            if not open_rows[space]:
+                del open_rows[space], spaces[fit]
         else:
-            room, row, count = length, count, count + 1
-        places[piece] = (row, length - room)
-        left = room - size
+            space, row, count = length, count, count + 1
+        places[piece] = (row, length - space)
+        left = space - size
         if left and left not in open_rows:
-            bisect.insort(rooms, left)
+            bisect.insort(spaces, left)
         if left:
             open_rows.setdefault(left, []).append(row)
     return places, count

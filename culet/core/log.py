@@ -36,7 +36,7 @@ class RunLog:
         self._events = SummaryWriter(str(self.folder), purge_step=start + 1)
 
     def write(self, step: int, values: Mapping[str, Value]) -> None:
-        """Adds one row; what is not finite becomes None, null in the file, for JSON has no word for it."""
+        """Adds one row; what is not finite becomes None, null in the file, which JSON cannot hold."""
         row: dict[str, Any] = {"step": step}
         for name, value in values.items():
             row[name] = [_finite(entry) for entry in value] if isinstance(value, list) else _finite(value)
@@ -111,7 +111,7 @@ class Throughput:
         self._mark = now
 
     def resume(self) -> None:
-        """What went on since the last step, such as an evaluation, is not to be counted."""
+        """Leaves out the time since the last step, that of an evaluation say."""
         self._mark = time.perf_counter()
 
     def restart(self) -> None:

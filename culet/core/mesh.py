@@ -1,7 +1,7 @@
 """Meshes of devices, and where each array lives on them.
 
-A mesh has three axes: `data` (copies of the model), `fsdp` (copies that share out the parameters) and `tensor` (each
-layer cut across devices). Batches are cut over `data` and `fsdp`; how a parameter is cut, rules on its path decide.
+A mesh has three axes: `data` (copies of the model), `fsdp` (copies that split the parameters among them) and `tensor`
+(each layer cut across devices). Batches are cut over `data` and `fsdp`, parameters by rules on their paths.
 """
 
 import math
@@ -21,13 +21,13 @@ Rules = Sequence[tuple[str, PartitionSpec]]
 def make_mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
     """A mesh of `data * fsdp * tensor` devices; `data=-1` takes all the devices that the other two leave.
 
-    Raises `ValueError` when there are too few devices, or when they cannot be shared out evenly.
+    Raises `ValueError` when there are too few devices, or when they cannot be divided evenly.
     """
     devices = jax.devices()
     if data == -1:
         data = len(devices) // (fsdp * tensor)
         if data * fsdp * tensor != len(devices):
-            raise ValueError(f"{len(devices)} devices cannot be shared out over fsdp={fsdp} x tensor={tensor}.")
+            raise ValueError(f"{len(devices)} devices cannot be divided over fsdp={fsdp} x tensor={tensor}.")
     need = data * fsdp * tensor
     if need > len(devices):
         raise ValueError(f"A mesh of {data} x {fsdp} x {tensor} needs {need} devices; there are {len(devices)}.")
@@ -40,7 +40,7 @@ def make_mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
 
 
 def shardings(tree: Any, mesh: Mesh, rules: Rules) -> Any:
-    """The sharding of every array leaf by the first rule whose pattern is found in its path; replicated if none is.
+    """The sharding of every array leaf by the first rule whose pattern occurs in its path; replicated if none does.
 
     `rules` are pairs such as `(r"embedding$", PartitionSpec("tensor", "fsdp"))`. The moments of an optimiser end in the
     path of their parameter, so they follow it. An axis that does not divide its dimension is left out there. Leaves
@@ -112,17 +112,17 @@ def distributed(coordinator: str | None = None, processes: int | None = None, pr
         "CULET_PROCESSES": processes,
         "CULET_PROCESS": process,
     }
-    found = {name: os.environ.get(name) if value is None else value for name, value in given.items()}
-    missing = [name for name, value in found.items() if value is None]
-    if len(missing) == len(found):
+    settings = {name: os.environ.get(name) if value is None else value for name, value in given.items()}
+    missing = [name for name, value in settings.items() if value is None]
+    if len(missing) == len(settings):
         return False
     if missing:
         raise ValueError(f"A run over several processes also needs {', '.join(missing)}.")
     try:
-        count, index = int(found["CULET_PROCESSES"] or ""), int(found["CULET_PROCESS"] or "")
+        count, index = int(settings["CULET_PROCESSES"] or ""), int(settings["CULET_PROCESS"] or "")
     except ValueError:
-        raise ValueError(f"CULET_PROCESSES and CULET_PROCESS must be whole numbers, not {found}.") from None
-    jax.distributed.initialize(str(found["CULET_COORDINATOR"]), count, index)
+        raise ValueError(f"CULET_PROCESSES and CULET_PROCESS must be whole numbers, not {settings}.") from None
+    jax.distributed.initialize(str(settings["CULET_COORDINATOR"]), count, index)
     return True
 
 

@@ -45,7 +45,7 @@ def lbfgs(
 
 
 class Derivatives(NamedTuple):
-    """What an objective is like at a point."""
+    """An objective's value, gradient and Hessian at a point."""
 
     value: Float[Array, ""]
     gradient: Float[Array, "D"]
@@ -82,10 +82,10 @@ def newton(
         move = -(directions @ (slopes / jnp.maximum(jnp.abs(curvature), _FLATTEST)))
         length = jnp.sqrt(jnp.sum(jnp.square(move)) + 1e-30)
         candidate = best + move * jnp.minimum(1.0, radius / length)
-        found = evaluate(candidate)
-        lower = found.value < known.value  # false where it is not a number
+        there = evaluate(candidate)
+        lower = there.value < known.value  # false where it is not a number
         radius = jnp.where(lower, jnp.minimum(2 * radius, _LONGEST), 0.25 * jnp.minimum(radius, length))
-        best, known = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (candidate, found), (best, known))
+        best, known = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (candidate, there), (best, known))
         return best, known, radius
 
     unknown = Derivatives(jnp.full_like(start[0], jnp.inf), jnp.zeros_like(start), jnp.eye(start.size))

@@ -18,7 +18,7 @@ COLOURS = (
     "#8a4fa3",
     "#b8860b",
     "#555555",
-)  # told apart in print and by the colour-blind
+)  # distinct in print and to the colour-blind
 DASHES = ("-", "--", ":", "-.")  # of the first six curves, of the next six, ...
 
 

@@ -32,22 +32,22 @@ def find_files(paths: Iterable[str | Path], endings: Sequence[str]) -> list[Path
     Raises `FileNotFoundError` for a path that does not exist or a folder with no such file, and `ValueError` for a file
     of another kind and for no paths at all.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.name.endswith(tuple(endings)) and file.is_file())
             if not inside:
                 raise FileNotFoundError(f"{path}: this folder holds no file that ends in {', '.join(endings)}")
-            found += inside
+            files += inside
         elif not path.is_file():
             raise FileNotFoundError(f"{path}: no such file or folder")
         elif not path.name.endswith(tuple(endings)):
             raise ValueError(f"{path}: not a kind of file that is read; those end in {', '.join(endings)}")
         else:
-            found.append(path)
-    if not found:
+            files.append(path)
+    if not files:
         raise ValueError("no files were given")
-    return found
+    return files
 
 
 def data_file(*parts: str) -> Path:

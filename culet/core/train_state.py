@@ -99,8 +99,8 @@ def training_step(
         rest = state.model if frozen is None else eqx.combine(state.model, frozen)
         (value, (weight, metrics)), gradient = sums(trained, rest, state.slow, batch, loss_key)
         weight = weight.astype(jnp.float32)
-        share = 1 / jnp.where(weight == 0, 1, weight)  # avoid 0/0 when the weight is zero
-        gradient = jax.tree.map(lambda g: g * share.astype(g.dtype), gradient)
+        inverse = 1 / jnp.where(weight == 0, 1, weight)  # avoid 0/0 when the weight is zero
+        gradient = jax.tree.map(lambda g: g * inverse.astype(g.dtype), gradient)
         squares = [jnp.sum(jnp.square(g.astype(jnp.float32))) for g in jax.tree.leaves(gradient)]
         norm = jnp.sqrt(sum(squares))
         if clip is not None:
@@ -109,8 +109,8 @@ def training_step(
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes floats and integers
             updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, trained)
             rate = None if schedule is None else jnp.asarray(schedule(state.step), jnp.float32)
-        metrics = {name: value.astype(jnp.float32) * share for name, value in metrics.items()}
-        metrics |= {"loss": value.astype(jnp.float32) * share, unit: weight, "gradient_norm": norm}
+        metrics = {name: value.astype(jnp.float32) * inverse for name, value in metrics.items()}
+        metrics |= {"loss": value.astype(jnp.float32) * inverse, unit: weight, "gradient_norm": norm}
         metrics["culprit"] = _culprit(state.model, trained, squares, updates)
         if rate is not None:
             metrics["learning_rate"] = rate

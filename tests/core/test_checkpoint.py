@@ -34,9 +34,9 @@ def arrays(tree):
 
 def test_bit_equal(tmp_path):
     core.save_checkpoint(tmp_path, 3, state())
-    found = core.restore_checkpoint(tmp_path, state(scale=0.0))
-    assert found is not None
-    step, restored = found
+    newest = core.restore_checkpoint(tmp_path, state(scale=0.0))
+    assert newest is not None
+    step, restored = newest
     assert step == 3
     assert jax.tree.structure(restored) == jax.tree.structure(state())
     assert same(arrays(restored), arrays(state()))
@@ -81,10 +81,10 @@ def test_damage_is_named_and_the_older_one_used(tmp_path, pair, damage, which):
     if which == "manifest.json" and damage is flip:
         (newest / which).write_text("{}")  # one bit of it may be of no account
     with pytest.warns(UserWarning, match=r"Checkpoint .*00000002 is passed over"):
-        found = core.restore_checkpoint(tmp_path, {"x": jnp.zeros(500)})
-    assert found is not None
-    assert found[0] == 1
-    assert found[1]["x"][1] == 1
+        restored = core.restore_checkpoint(tmp_path, {"x": jnp.zeros(500)})
+    assert restored is not None
+    assert restored[0] == 1
+    assert restored[1]["x"][1] == 1
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,9 @@ def test_a_damaged_one_is_replaced(pair, tmp_path):
     core.save_checkpoint(tmp_path, 2, {"x": jnp.full(500, 9.0)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = core.restore_checkpoint(tmp_path, {"x": jnp.zeros(500)})
-    assert found is not None
-    assert found[1]["x"][0] == 9
+        restored = core.restore_checkpoint(tmp_path, {"x": jnp.zeros(500)})
+    assert restored is not None
+    assert restored[1]["x"][0] == 9
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_restores_onto_another_mesh(tmp_path):
     core.save_checkpoint(tmp_path, 1, core.shard(saved, wide, [("x", PartitionSpec("fsdp"))]))
     target = NamedSharding(tall, PartitionSpec("tensor", "fsdp"))
     like = {"x": jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=target), "key": jax.random.key(0)}
-    found = core.restore_checkpoint(tmp_path, like)
-    assert found is not None
-    assert found[1]["x"].sharding.is_equivalent_to(target, 2)
-    np.testing.assert_array_equal(found[1]["x"], x)
-    assert same(found[1]["key"], jax.random.key(3))
+    restored = core.restore_checkpoint(tmp_path, like)
+    assert restored is not None
+    assert restored[1]["x"].sharding.is_equivalent_to(target, 2)
+    np.testing.assert_array_equal(restored[1]["x"], x)
+    assert same(restored[1]["key"], jax.random.key(3))
 
 
 def test_a_folder_keeps_the_settings_of_its_run(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from culet import core
 
-DOCUMENTS = st.lists(st.integers(0, 40), max_size=25)  # lengths; tokens are numbered, so that each is told apart
+DOCUMENTS = st.lists(st.integers(0, 40), max_size=25)  # lengths; tokens are numbered, so that each is known again
 
 
 def numbered(lengths):

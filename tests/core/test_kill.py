@@ -42,10 +42,10 @@ def test_killed_at_any_moment(tmp_path):
     whole = reference(tmp_path / "whole", steps)
     assert log(tmp_path / "killed") == log(tmp_path / "whole")
     _, state, _ = setup()
-    found = core.restore_checkpoint(tmp_path / "killed/checkpoints", state)
-    assert found is not None
-    assert found[0] == steps
-    assert same(found[1], whole)
+    restored = core.restore_checkpoint(tmp_path / "killed/checkpoints", state)
+    assert restored is not None
+    assert restored[0] == steps
+    assert same(restored[1], whole)
 
 
 def test_sigterm_from_outside(tmp_path):
@@ -58,6 +58,6 @@ def test_sigterm_from_outside(tmp_path):
     (newest,) = core.checkpoint_steps(tmp_path / "stopped/checkpoints")[-1:]
     assert f"after step {newest};" in out
     _, state, _ = setup()
-    found = core.restore_checkpoint(tmp_path / "stopped/checkpoints", state)
-    assert found is not None
-    assert same(found[1], reference(tmp_path / "whole", newest))
+    restored = core.restore_checkpoint(tmp_path / "stopped/checkpoints", state)
+    assert restored is not None
+    assert same(restored[1], reference(tmp_path / "whole", newest))

@@ -69,12 +69,12 @@ def test_rules_first_match_wins_and_fits():
         (r"layers", PartitionSpec(("fsdp", "tensor"), "data")),
         (r"weight", PartitionSpec()),
     ]
-    found = core.shardings(tree, mesh, rules)
-    assert found["layers"][0]["weight"].spec == PartitionSpec("tensor", "fsdp")
-    assert found["layers"][0]["odd"].spec == PartitionSpec(None, "fsdp")  # 2 does not divide 3
-    assert found["layers"][0]["bias"].spec == PartitionSpec(("fsdp", "tensor"))
-    assert found["other"].spec == found["key"].spec == PartitionSpec()
-    assert found["function"] is None
+    placement = core.shardings(tree, mesh, rules)
+    assert placement["layers"][0]["weight"].spec == PartitionSpec("tensor", "fsdp")
+    assert placement["layers"][0]["odd"].spec == PartitionSpec(None, "fsdp")  # 2 does not divide 3
+    assert placement["layers"][0]["bias"].spec == PartitionSpec(("fsdp", "tensor"))
+    assert placement["other"].spec == placement["key"].spec == PartitionSpec()
+    assert placement["function"] is None
     placed = core.shard(tree, mesh, rules)
     assert placed["function"] is jax.nn.gelu
     assert placed["layers"][0]["weight"].addressable_shards[0].data.shape == (2, 3)
@@ -85,8 +85,8 @@ def test_rules_first_match_wins_and_fits():
 def test_moments_follow_their_parameter():
     mesh = core.make_mesh(fsdp=8)
     _, state, _ = setup()
-    found = core.shardings(state, mesh, [(r"down$", PartitionSpec("fsdp"))])
-    cut = [name for name, place in core.named_leaves(found) if place.spec == PartitionSpec("fsdp")]
+    placement = core.shardings(state, mesh, [(r"down$", PartitionSpec("fsdp"))])
+    cut = [name for name, place in core.named_leaves(placement) if place.spec == PartitionSpec("fsdp")]
     assert len(cut) == 3
     assert all(name.endswith("down") for name in cut)
 
@@ -94,7 +94,7 @@ def test_moments_follow_their_parameter():
 def test_bad_meshes():
     with pytest.raises(ValueError, match="needs 16 devices; there are 8"):
         core.make_mesh(data=2, fsdp=8)
-    with pytest.raises(ValueError, match="8 devices cannot be shared out over fsdp=3"):
+    with pytest.raises(ValueError, match="8 devices cannot be divided over fsdp=3"):
         core.make_mesh(fsdp=3)
     with pytest.raises(ValueError, match=r"batch of 6 .* 4 parts"):
         core.place({"x": np.zeros((6, 2))}, core.make_mesh(data=4))
@@ -115,11 +115,11 @@ def test_two_processes_equal_one(one_device, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shared = {"CULET_COORDINATOR": f"127.0.0.1:{port}", "CULET_PROCESSES": "2", "XLA_FLAGS": ""}
+    common = {"CULET_COORDINATOR": f"127.0.0.1:{port}", "CULET_PROCESSES": "2", "XLA_FLAGS": ""}
     programs = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.core.toy", str(tmp_path), "3"],
-            env=os.environ | shared | {"CULET_PROCESS": str(i)},
+            env=os.environ | common | {"CULET_PROCESS": str(i)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -133,7 +133,7 @@ def test_two_processes_equal_one(one_device, tmp_path):
             program.kill()
     assert [program.returncode for program in programs] == [0, 0], "\n".join(outputs)
     _, state, _ = setup()
-    found = core.restore_checkpoint(tmp_path / "checkpoints", state)  # saved by two, read by one
-    assert found is not None
-    assert found[0] == 3
-    compare(log(tmp_path), found[1], one_device)
+    restored = core.restore_checkpoint(tmp_path / "checkpoints", state)  # saved by two, read by one
+    assert restored is not None
+    assert restored[0] == 3
+    compare(log(tmp_path), restored[1], one_device)

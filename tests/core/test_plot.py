@@ -34,7 +34,7 @@ def test_runs_are_drawn_as_their_mean_within_a_band(tmp_path):
     np.testing.assert_allclose([(bottom - row) / (bottom - top) for row in rows], [0.1, 0.4], atol=0.01)  # the means
 
 
-def test_a_seventh_curve_is_told_from_the_first(tmp_path):
+def test_a_seventh_curve_differs_from_the_first(tmp_path):
     """Both are blue; the seventh has gaps."""
     x = np.arange(10)
     blue = np.array([0x1F, 0x5A, 0x99]) / 255
