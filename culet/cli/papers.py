@@ -138,14 +138,14 @@ def gallery(
 def _run(slug: str, seeds: int | None, scale: Any, control: bool, folder: Path) -> dict[str, Any]:
     """Runs an experiment and prints its tables and verdict."""
     from culet.core.compilation import prefer_quick_compilation
-    from culet.experiments.reproduce import run_experiment
+    from culet.experiments import run_experiment
     from culet.papers import find_experiment
 
     experiment = find_experiment(slug)
     if scale == "smoke":
         prefer_quick_compilation()
     result = run_experiment(experiment, seeds=seeds or experiment.seeds, scale=scale, folder=folder, control=control)
-    _tell(result)
+    _print_result(result)
     print(f"{folder / ('control.json' if control else 'result.json')}, {folder / result['figure']}")
     return result
 
@@ -164,12 +164,12 @@ def _place(control: bool, scale: str, results: Path | None) -> Path:
 
 def _keep(slug: str, result: dict[str, Any], folder: Path, place: Path) -> Any:
     """Runs the control of a result, keeps both, and returns what the result is worth beside it."""
-    from culet.experiments.results import keep
+    from culet.experiments.results import keep_result
     from culet.experiments.verdict import verdict_with_control
 
-    found = _run(slug, len(result["seeds"]), result["scale"], True, folder)
-    print(f"kept in {keep(folder, place, slug)}")
-    return verdict_with_control(result, found)
+    control = _run(slug, len(result["seeds"]), result["scale"], True, folder)
+    print(f"kept in {keep_result(folder, place, slug)}")
+    return verdict_with_control(result, control)
 
 
 def _copy(result: dict[str, Any], folder: Path, json_to: Path | None, plot_to: Path | None) -> None:
@@ -181,8 +181,8 @@ def _copy(result: dict[str, Any], folder: Path, json_to: Path | None, plot_to: P
         atomic_write(plot_to, (folder / result["figure"]).read_bytes())
 
 
-def _tell(result: dict[str, Any]) -> None:
-    """Tables of variants and claims, and the verdict in words."""
+def _print_result(result: dict[str, Any]) -> None:
+    """Tables of variants and claims, and the verdict with its reason."""
     from rich.console import Console
     from rich.markup import escape
     from rich.padding import Padding
@@ -197,10 +197,10 @@ def _tell(result: dict[str, Any]) -> None:
         verdict = f"[{COLOURS[claim['verdict']]}]{claim['verdict']}[/]"
         claims.add_row(escape(claim["text"]), spread(claim), number(claim["at_least"]), verdict)
     console.print(f"[bold]{escape(result['question'])}[/]")
-    console.print(*variants_tables(result, console.width), Padding(claims, (1, 0)), _words(result), sep="\n")
+    console.print(*variants_tables(result, console.width), Padding(claims, (1, 0)), _explanation(result), sep="\n")
 
 
-def _words(result: dict[str, Any]) -> str:
+def _explanation(result: dict[str, Any]) -> str:
     seeds, verdict = len(result["seeds"]), result["verdict"]
     if result["control"]:
         caught = verdict == "not reproduced"

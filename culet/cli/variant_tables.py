@@ -1,4 +1,4 @@
-"""What each variant of an experiment came to, as tables that fit the console."""
+"""The metrics of each variant of an experiment, as tables that fit the console."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,11 +45,11 @@ def _columns(result: dict[str, Any]) -> Columns:
     return columns | {f"budget, {result['budget_unit']}": budget}
 
 
-def _blocks(columns: Columns, room: int) -> list[list[str]]:
-    """Heads in order, as many together as there is room for, at least one."""
+def _blocks(columns: Columns, width: int) -> list[list[str]]:
+    """Heads in order, as many together as fit into `width`, at least one."""
     blocks: list[list[str]] = []
     for head in columns:
-        if not blocks or sum(_wide(other, columns) + GAP for other in (*blocks[-1], head)) > room:
+        if not blocks or sum(_wide(other, columns) + GAP for other in (*blocks[-1], head)) > width:
             blocks.append([])
         blocks[-1].append(head)
     return blocks

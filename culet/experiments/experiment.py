@@ -1,6 +1,7 @@
 """What an experiment is: variants, seeds, measurements, claims about paired seeds, and a control that must fail.
 
-An experiment is data and small functions; `culet.experiments.reproduce` runs it. One file of `culet/papers` holds one.
+An experiment is data and small functions; `run_experiment` runs it. The sizes of a run at each `Scale` are data too:
+one mapping at the top of the experiment's file, so that no code asks for the scale.
 
 Axis letters: N seeds.
 """
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
 Scale = Literal["smoke", "laptop"]
 Verdict = Literal["reproduced", "not reproduced", "undecided"]
 Measurements = Mapping[str, np.ndarray]
-"""What a variant found: each array has the seeds as its first axis, N. Scalars per seed are metrics; longer ones,
-curves,
-pictures and sounds are for the figure. The name "budget" is what the variant spent, in the experiment's
-`budget_unit`."""
+"""What a variant measured: each array has the seeds as its first axis, N. Scalars per seed are metrics; longer arrays
+(curves, pictures, sounds) are for the figure. "budget" is what the variant spent, in the experiment's `budget_unit`."""
 
 Findings = Mapping[str, Measurements]
-"""Measurements by variant."""
+"""The measurements of each variant, by its name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class Variant:
     once; others get one seed per call, and each finished call is kept, so that a stopped experiment goes on after it.
     """
 
-    description: str  # a line for people: what is done, with what
+    description: str  # a line for people: what is done, and with what
     run: Callable[[Sequence[int], Scale], Mapping[str, Any]]
     vmapped: bool = False
     equal_budget: bool = True  # False for references that are not compared, such as a ceiling or an untrained model
@@ -45,7 +44,7 @@ class Claim:
     """A statement about each seed: `margin(findings)`, one number per seed [N], is at least `at_least` on average.
 
     Margins pair the variants by seed: for example baseline error minus method error. The verdict comes from a bootstrap
-    interval over seeds of the mean margin (`culet.experiments.verdict`).
+    interval over seeds of the mean margin (`claim_verdict`).
     """
 
     text: str  # a sentence that says what is claimed, with the number
@@ -72,14 +71,12 @@ class Experiment:
     budget_unit: str  # of what variants may spend equally: "gradient steps", "passes over the corpus"
     variants: Mapping[str, Variant]
     claims: Sequence[Claim]
-    control: Mapping[
-        str, Variant
-    ]  # variants of these names are replaced by broken ones; some claim must then come out false
+    control: Mapping[str, Variant]  # broken variants, in place of those of the same names: a claim must then fail
     figure: Callable[[Findings], "Figure"]
     deviations: str  # from the paper: data, scale, anything left out
     usage: str  # a command or two lines of Python by which a user runs the system itself
     seeds: int = 3
-    computes_at_smoke: bool = False  # more than it compiles, so that optimising pays there too
+    computes_at_smoke: bool = False  # longer than it compiles, so that XLA's optimisations pay at smoke scale too
     files: Callable[[Findings], Mapping[str, bytes]] | None = None  # what to keep beside the result, by file name
 
 
@@ -87,7 +84,7 @@ def per_seed(run: Callable[[int, Scale], Mapping[str, Any]]) -> Callable[[Sequen
     """A variant's `run` from a function of a single seed, whose arrays have no seed axis."""
 
     def run_all(seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
-        found = [run(seed, scale) for seed in seeds]
-        return {name: np.stack([np.asarray(one[name]) for one in found]) for name in found[0]}
+        measured = [run(seed, scale) for seed in seeds]
+        return {name: np.stack([np.asarray(one[name]) for one in measured]) for name in measured[0]}
 
     return run_all

@@ -24,8 +24,8 @@ def commit() -> str | None:
     if root is None:
         return None
     try:
-        found = _git(root, "rev-parse", "HEAD")
-        return found + ("-dirty" if _git(root, "status", "--porcelain", "--", PACKAGE.name) else "")
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("-dirty" if _git(root, "status", "--porcelain", "--", PACKAGE.name) else "")
     except (OSError, subprocess.CalledProcessError):  # no git here, or no commit yet
         return None
 
@@ -34,8 +34,8 @@ def versions() -> dict[str, str]:
     """Of Python, culet and the libraries that compute."""
     import culet
 
-    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "culet": culet.__version__} | found
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), "culet": culet.__version__} | libraries
 
 
 def machine() -> dict[str, str | int]:

@@ -9,6 +9,7 @@ from culet.core.files import atomic_folder
 from culet.experiments.provenance import PACKAGE, checkout
 
 KEPT_SCALE = "laptop"  # what was run at smoke scale says nothing about a paper
+_RENAMED = {"arms": "variants", "different": "deviations"}  # of results in the form of commits before 482f227
 
 
 def results_folder(given: Path | None) -> Path:
@@ -26,25 +27,37 @@ def results_folder(given: Path | None) -> Path:
 def read_result(results: Path | None, slug: str, name: str = "result") -> dict[str, Any] | None:
     """The kept result of a system, or with `name="control"` its control; None if there is none.
 
-    Raises `ValueError`, naming the file, for one that cannot be read.
+    Files with the keys of older versions (arms, what, different) are read too. Raises `ValueError`, naming the file,
+    for one that cannot be read.
     """
     file = None if results is None else results / slug / f"{name}.json"
     if file is None or not file.exists():
         return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        result = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as problem:
         raise ValueError(f"{file}: not valid JSON ({problem}); run `culet reproduce {slug} --keep`") from None
+    result = _with_new_keys(result) if isinstance(result, dict) else {}
     if (
-        not isinstance(found, dict)
-        or found.get("slug") != slug
-        or not found.keys() >= {"verdict", "claims", "variants"}
+        result.get("slug") != slug
+        or not result.keys() >= {"verdict", "claims", "variants"}
+        or not isinstance(result["variants"], dict)
     ):
         raise ValueError(f"{file}: not a result of {slug}; run `culet reproduce {slug} --keep`")
-    return found
+    return result
 
 
-def keep(made: Path, results: Path, slug: str) -> Path:
+def _with_new_keys(result: dict[str, Any]) -> dict[str, Any]:
+    result = {_RENAMED.get(key, key): value for key, value in result.items()}
+    if isinstance(result.get("variants"), dict):
+        result["variants"] = {
+            name: {"description" if key == "what" else key: value for key, value in variant.items()}
+            for name, variant in result["variants"].items()
+        }
+    return result
+
+
+def keep_result(made: Path, results: Path, slug: str) -> Path:
     """Puts what a run and its control left in the folder `made` into `results/SLUG`, in one piece, and returns it."""
     with atomic_folder(results / slug) as folder:
         for file in ("result.json", "control.json", "figure.png", "control.png"):
@@ -55,15 +68,15 @@ def keep(made: Path, results: Path, slug: str) -> Path:
 
 
 def number(value: float | int) -> str:
-    """A figure for people: three digits that count."""
+    """A figure for people: three significant digits, or a whole number from 1,000."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def spread(found: dict[str, Any]) -> str:
+def spread(numbers: dict[str, Any]) -> str:
     """A mean with its interval, unless all seeds agree."""
-    if found["interval"] is None:
-        return f"{number(found['mean'])} (one seed)"
-    low, high = found["interval"]
+    if numbers["interval"] is None:
+        return f"{number(numbers['mean'])} (one seed)"
+    low, high = numbers["interval"]
     if low == high:
-        return number(found["mean"])
-    return f"{number(found['mean'])} [{number(low)}, {number(high)}]"
+        return number(numbers["mean"])
+    return f"{number(numbers['mean'])} [{number(low)}, {number(high)}]"

@@ -45,10 +45,10 @@ def claim_verdict(margins: Float[np.ndarray, "N"], at_least: float | int) -> Ver
 
 def overall_verdict(verdicts: Iterable[Verdict]) -> Verdict:
     """That of several claims: reproduced if all are, not reproduced if any is not, else undecided."""
-    found = set(verdicts)
-    if "not reproduced" in found:
+    distinct = set(verdicts)
+    if "not reproduced" in distinct:
         return "not reproduced"
-    return "reproduced" if found == {"reproduced"} else "undecided"
+    return "reproduced" if distinct == {"reproduced"} else "undecided"
 
 
 def verdict_with_control(result: Mapping[str, Any], control: Mapping[str, Any] | None) -> Verdict:

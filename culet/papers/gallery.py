@@ -21,33 +21,33 @@ def write_gallery(out: str | Path, results: Path | None) -> int:
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()) and not (out / "index.html").exists():
-        raise ValueError(f"{out} holds something that is not a gallery; give another folder")
+        raise ValueError(f"{out} holds files that are not a gallery; give another folder with --out")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": number, "spread": spread}
-    rows = overview(results)
-    there = set(built())
+    systems = overview(results)
+    slugs = set(built())
     with atomic_folder(out) as folder:
-        for row in rows:
-            page = _page(row, results, folder, row["slug"] in there)
-            text = environment.get_template("system.html.jinja").render(row=row, **page)
-            (folder / f"{row['slug']}.html").write_text(text, encoding="utf-8")
-        facets = {facet: [row for row in rows if row["facet"] == facet] for facet in _in_order(rows, "facet")}
-        states = {state: sum(row["state"] == state for row in rows) for state in _in_order(rows, "state")}
-        index = environment.get_template("index.html.jinja").render(facets=facets, states=states, count=len(rows))
+        for system in systems:
+            page = _page(system, results, folder, system["slug"] in slugs)
+            text = environment.get_template("system.html.jinja").render(system=system, **page)
+            (folder / f"{system['slug']}.html").write_text(text, encoding="utf-8")
+        facets = {name: [one for one in systems if one["facet"] == name] for name in _in_order(systems, "facet")}
+        states = {state: sum(one["state"] == state for one in systems) for state in _in_order(systems, "state")}
+        index = environment.get_template("index.html.jinja").render(facets=facets, states=states, count=len(systems))
         (folder / "index.html").write_text(index, encoding="utf-8")
-    return sum(bool(row["claims"]) for row in rows)
+    return sum(bool(system["claims"]) for system in systems)
 
 
-def _in_order(rows: list[dict[str, Any]], key: str) -> list[str]:
-    return list(dict.fromkeys(row[key] for row in rows))
+def _in_order(systems: list[dict[str, Any]], key: str) -> list[str]:
+    return list(dict.fromkeys(system[key] for system in systems))
 
 
-def _page(row: dict[str, Any], results: Path | None, folder: Path, is_built: bool) -> dict[str, Any]:
+def _page(system: dict[str, Any], results: Path | None, folder: Path, is_built: bool) -> dict[str, Any]:
     """What the template of a system needs; its pictures and files are put into the folder."""
-    slug = row["slug"]
+    slug = system["slug"]
     result, control = read_result(results, slug), read_result(results, slug, "control")
     experiment = find_experiment(slug) if is_built and result is None else None
     page: dict[str, Any] = {"result": result, "control": control, "experiment": experiment}

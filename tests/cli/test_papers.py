@@ -1,6 +1,7 @@
 """`culet systems`, `culet reproduce`, `culet gallery` as a user runs them, on an experiment that takes no time."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,8 +48,8 @@ def experiment(monkeypatch):
 
     def use(**changes):
         calls = Calls()
-        found = tiny(calls, **changes)
-        monkeypatch.setattr(papers, "find_experiment", lambda slug: found)
+        experiment = tiny(calls, **changes)
+        monkeypatch.setattr(papers, "find_experiment", lambda slug: experiment)
         return calls
 
     return use
@@ -67,11 +68,11 @@ def test_verdict_and_status(cli, experiment, gain, options, status, words):
     experiment(gain=gain)
     done = cli("reproduce", "gemma-2", *options)
     assert done.status == status, done.err
-    told = " ".join(done.out.split())
-    assert words in told and "Is it <better>?" in told and "The error is at least 0.1 nats lower." in told
+    printed = " ".join(done.out.split())
+    assert words in printed and "Is it <better>?" in printed and "The error is at least 0.1 nats lower." in printed
 
 
-def test_a_control_that_passes_is_told(cli, experiment):
+def test_a_control_that_passes_is_said(cli, experiment):
     calls = Calls()
     experiment(control={"method": tiny(calls).variants["method"]})
     done = cli("reproduce", "gemma-2", "--control")
@@ -168,6 +169,14 @@ def test_a_wheel_brings_the_results(tmp_path):
     kept = {f"culet/papers/results/{path.parent.name}/{path.name}" for path in ROOT.glob("results/*/*.json")}
     assert kept == {name for name in names if "/results/" in name} and "culet/__main__.py" in names
     assert Path(wheel).stat().st_size < 2e6
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")  # as pip does
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site"), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "culet", "systems", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    installed, here = json.loads(done.stdout), papers.overview(ROOT / "results")
+    assert [(one["slug"], one["state"], one["claims"]) for one in installed] == [
+        (one["slug"], one["state"], one["claims"]) for one in here
+    ]
 
 
 def test_a_reproduction_whose_control_passes_is_undecided(cli, experiment, tmp_path):

@@ -9,14 +9,14 @@ from culet.cli.variant_tables import variants_tables
 
 
 def _result(metrics: int) -> dict:
-    found = {f"metric_{n}": {"mean": n + 0.123, "interval": [n - 0.5, n + 0.5]} for n in range(metrics)}
+    metrics_by_name = {f"metric_{n}": {"mean": n + 0.123, "interval": [n - 0.5, n + 0.5]} for n in range(metrics)}
     variant = {"broken": False, "equal_budget": True, "budget": [5120]}
     return {
-        "metrics": [{"name": name, "unit": "nats per token", "better": "lower"} for name in found],
+        "metrics": [{"name": name, "unit": "nats per token", "better": "lower"} for name in metrics_by_name],
         "budget_unit": "tokens",
         "variants": {
-            "ours [of many words, in brackets]": {**variant, "metrics": found},
-            "theirs": {**variant, "metrics": {"metric_0": found["metric_0"]}, "equal_budget": False},
+            "ours [of many words, in brackets]": {**variant, "metrics": metrics_by_name},
+            "theirs": {**variant, "metrics": {"metric_0": metrics_by_name["metric_0"]}, "equal_budget": False},
         },
     }
 
@@ -36,7 +36,7 @@ def test_no_figure_is_broken(metrics, width):
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
 
 
-def test_tables_leave_out_arms_without_a_figure_in_them():
+def test_tables_leave_out_variants_without_a_figure_in_them():
     first, second, *_ = variants_tables(_result(18), 60)
     assert "theirs" in _printed([first], 60)
     assert "theirs" not in _printed([second], 60)

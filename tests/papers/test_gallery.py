@@ -8,8 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from culet.experiments.reproduce import run_experiment
-from culet.experiments.results import keep
+from culet.experiments import keep_result, run_experiment
 from culet.papers import SYSTEMS
 from culet.papers.gallery import write_gallery
 from tests.experiments.tiny_experiment import Calls, tiny
@@ -29,7 +28,7 @@ def gallery(tmp_path_factory):
     made, results = folder / "made", folder / "results"
     for control in (False, True):
         run_experiment(experiment, seeds=3, scale="laptop", folder=made, control=control, progress=False)
-    keep(made, results, "gemma-2")
+    keep_result(made, results, "gemma-2")
     write_gallery(folder / "pages", results)
     write_gallery(folder / "pages", results)  # in place of the first
     return folder / "pages"
@@ -72,8 +71,21 @@ def test_page_of_a_result_says_all(gallery):
 
 def test_pages_without_a_result(gallery):
     assert "Planned; not built yet." in "".join(page(gallery / "brax.html").itertext())
+    assert "but has no experiment yet" in "".join(page(gallery / "gemma.html").itertext())
     built = " ".join("".join(page(gallery / "griffin.html").itertext()).split())
-    assert "Built" in built and "culet reproduce griffin" in built and "What is different from the paper" in built
+    assert "Built" in built and "culet reproduce griffin" in built and "Deviations from the paper" in built
+
+
+def test_results_without_their_pictures(gallery, tmp_path):
+    """As an installed package has them."""
+    kept = tmp_path / "results" / "gemma-2"
+    kept.mkdir(parents=True)
+    for name in ("result.json", "control.json"):
+        shutil.copy(gallery.parent / "results" / "gemma-2" / name, kept / name)
+    assert write_gallery(tmp_path / "pages", tmp_path / "results") == 1
+    tree = page(tmp_path / "pages" / "gemma-2.html")
+    assert "The error is at least 0.1 nats lower." in "".join(tree.itertext())
+    assert list(tree.iter("img")) == [] and list(tree.iter("audio")) == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from culet.experiments.reproduce import run_experiment
+from culet.experiments import run_experiment
 from culet.papers import built, find_experiment
 
 

@@ -3,9 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from culet.experiments import provenance
+from culet.experiments import provenance, run_experiment
 from culet.experiments.experiment import Variant
-from culet.experiments.reproduce import run_experiment
 from tests.experiments.tiny_experiment import Calls, figure, tiny
 
 
@@ -13,7 +12,7 @@ def run(experiment, folder, seeds=3, **options):
     return run_experiment(experiment, seeds=seeds, scale="smoke", folder=folder, progress=False, **options)
 
 
-def with_arm(calls, name, error=0.5, **extra):
+def with_variant(calls, name, error=0.5, **extra):
     experiment = tiny(calls)
     variants = {**experiment.variants, "method": Variant(description="", run=calls.variant(name, error, **extra))}
     return tiny(calls, variants=variants)
@@ -104,8 +103,8 @@ def test_arrays_are_kept_as_they_were(tmp_path):
 
 def test_unequal_budgets_are_named(tmp_path):
     with pytest.raises(ValueError, match="at seed 0: 'method' 102, 'base/line' 100 steps"):
-        run(with_arm(Calls(), "method", budget=102), tmp_path)
-    run(with_arm(Calls(), "method", budget=100.9), tmp_path / "near")
+        run(with_variant(Calls(), "method", budget=102), tmp_path)
+    run(with_variant(Calls(), "method", budget=100.9), tmp_path / "near")
     reference = tiny(Calls())
     variants = {
         **reference.variants,
@@ -125,7 +124,7 @@ def test_a_missing_budget_is_named(tmp_path):
 
 def test_what_is_not_finite_is_an_error_and_not_kept(tmp_path):
     with pytest.raises(ArithmeticError, match="'method': 'error' is not finite"):
-        run(with_arm(Calls(), "method", error=float("nan")), tmp_path)
+        run(with_variant(Calls(), "method", error=float("nan")), tmp_path)
     assert not (tmp_path / "calls").exists() and not (tmp_path / "result.json").exists()
 
 

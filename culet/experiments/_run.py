@@ -47,7 +47,7 @@ def run_experiment(
         raise ValueError(f"an experiment needs at least one seed, not {seeds}")
     variants, broken = _variants(experiment, control)
     with _compilation(quick=not experiment.computes_at_smoke) if scale == "smoke" else contextlib.nullcontext():
-        findings, seconds = _find(experiment, variants, broken, seeds, scale, folder / "calls", progress)
+        findings, seconds = _measure(experiment, variants, broken, seeds, scale, folder / "calls", progress)
     claims = [_judge(claim, findings, seeds) for claim in experiment.claims]
     name = "control" if control else "result"
     picture = "control.png" if control else "figure.png"
@@ -91,10 +91,9 @@ def _variants(experiment: Experiment, control: bool) -> tuple[Mapping[str, Varia
     return {**experiment.variants, **experiment.control}, frozenset(experiment.control)
 
 
-def _find(
-    experiment: Experiment, variants: Mapping[str, Variant], broken: frozenset[str], seeds: int, scale: Scale, kept:
-    Path,
-    progress: bool,
+def _measure(
+    experiment: Experiment, variants: Mapping[str, Variant], broken: frozenset[str], seeds: int, scale: Scale,
+    kept: Path, progress: bool,
 ) -> tuple[dict[str, Measurements], dict[str, float]]:  # fmt: skip
     """All measurements by variant, and the seconds they took when they were made."""
     findings: dict[str, Measurements] = {}
@@ -103,11 +102,11 @@ def _find(
         name: [range(seeds)] if variant.vmapped else [[seed] for seed in range(seeds)]
         for name, variant in variants.items()
     }
-    with _progress(experiment.slug, sum(map(len, calls.values())), progress) as tell:
+    with _progress(experiment.slug, sum(map(len, calls.values())), progress) as announce:
         for name, variant in variants.items():
             parts = []
             for chosen in calls[name]:
-                tell(f"{name}, seed {chosen[0]}" if len(chosen) == 1 else f"{name}, {len(chosen)} seeds")
+                announce(f"{name}, seed {chosen[0]}" if len(chosen) == 1 else f"{name}, {len(chosen)} seeds")
                 stem = f"{scale}-{'broken-' * (name in broken)}{urllib.parse.quote(name, safe=' ')}"
                 file = kept / f"{stem}-{f'all{seeds}' if variant.vmapped else chosen[0]}.npz"
                 parts.append(_restore(file) or _call(name, variant, chosen, scale, file))
@@ -133,34 +132,33 @@ def _compilation(*, quick: bool) -> Iterator[None]:
 def _call(
     name: str, variant: Variant, seeds: Sequence[int], scale: Scale, file: Path
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Runs a variant, checks what it found and keeps it."""
+    """Runs a variant, checks its measurements and keeps them."""
     begun = time.perf_counter()
-    found = {key: np.asarray(value) for key, value in variant.run(list(seeds), scale).items()}
+    measured = {key: np.asarray(value) for key, value in variant.run(list(seeds), scale).items()}
     took = time.perf_counter() - begun
-    for key, array in found.items():
+    for key, array in measured.items():
         if array.dtype.kind not in "biufc" or array.shape[:1] != (len(seeds),):
             raise ValueError(
-                f"variant {name!r}: {key!r} is {array.dtype}{list(array.shape)}; measurements are arrays of "
-                "numbers with "
-                f"a first axis of {len(seeds)}, the seeds"
+                f"variant {name!r}: {key!r} is {array.dtype}{list(array.shape)}; measurements are arrays of numbers "
+                f"with a first axis of {len(seeds)}, the seeds"
             )
         if not np.isfinite(array).all():
             raise ArithmeticError(f"variant {name!r}: {key!r} is not finite for all of the seeds {list(seeds)}")
     image = io.BytesIO()
-    arrays: dict[str, Any] = {_PREFIX + key: array for key, array in found.items()}
+    arrays: dict[str, Any] = {_PREFIX + key: array for key, array in measured.items()}
     np.savez(image, seconds=np.float64(took), fingerprint=np.array(provenance.fingerprint()), **arrays)
     atomic_write(file, image.getvalue())
-    return found, took
+    return measured, took
 
 
 def _restore(file: Path) -> tuple[dict[str, np.ndarray], float] | None:
-    """What a finished call found; None if it is not there, was made otherwise, or cannot be read."""
+    """The measurements of a finished call, and its seconds; None where none is kept that this code made."""
     try:
         with np.load(file, allow_pickle=False) as kept:
             if kept["fingerprint"].item() != provenance.fingerprint():
                 return None
-            found = {key.removeprefix(_PREFIX): kept[key] for key in kept.files if key.startswith(_PREFIX)}
-            return found, float(kept["seconds"])
+            measured = {key.removeprefix(_PREFIX): kept[key] for key in kept.files if key.startswith(_PREFIX)}
+            return measured, float(kept["seconds"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
@@ -179,8 +177,10 @@ def _check_budgets(experiment: Experiment, variants: Mapping[str, Variant], find
     least, most = budgets.min(axis=0), budgets.max(axis=0)
     if np.any(most - least > BUDGET_TOLERANCE * np.abs(most)):
         seed = int(np.argmax(most - least))
-        told = ", ".join(f"{name!r} {values[seed]:g}" for name, values in spent.items())
-        raise ValueError(f"compared variants must spend equally, but at seed {seed}: {told} {experiment.budget_unit}")
+        budgets_text = ", ".join(f"{name!r} {values[seed]:g}" for name, values in spent.items())
+        raise ValueError(
+            f"compared variants must spend equally, but at seed {seed}: {budgets_text} {experiment.budget_unit}"
+        )
 
 
 def _judge(claim: Claim, findings: Findings, seeds: int) -> dict[str, Any]:
@@ -198,20 +198,22 @@ def _judge(claim: Claim, findings: Findings, seeds: int) -> dict[str, Any]:
 
 
 def _summary(
-    experiment: Experiment, variant: Variant, found: Measurements, seconds: float, broken: bool
+    experiment: Experiment, variant: Variant, measured: Measurements, seconds: float, broken: bool
 ) -> dict[str, Any]:
     """What the result says of a variant. Raises ValueError for a metric that is not a number per seed."""
     metrics = {}
     for metric in experiment.metrics:
-        if metric.name in found:
-            if found[metric.name].ndim != 1:
-                raise ValueError(f"the metric {metric.name!r} has shape {list(found[metric.name].shape)}, not [seeds]")
-            metrics[metric.name] = _numbers(found[metric.name].astype(np.float64))
+        if metric.name in measured:
+            if measured[metric.name].ndim != 1:
+                raise ValueError(
+                    f"the metric {metric.name!r} has shape {list(measured[metric.name].shape)}, not [seeds]"
+                )
+            metrics[metric.name] = _numbers(measured[metric.name].astype(np.float64))
     return {
         "description": variant.description,
         "broken": broken,
         "equal_budget": variant.equal_budget,
-        "budget": found["budget"].tolist() if "budget" in found else None,
+        "budget": measured["budget"].tolist() if "budget" in measured else None,
         "metrics": metrics,
         "wall_seconds": round(seconds, 1),
     }
@@ -240,16 +242,16 @@ def _draw(experiment: Experiment, findings: Findings, path: Path) -> None:
 
 @contextlib.contextmanager
 def _progress(slug: str, calls: int, shown: bool) -> Iterator[Any]:
-    """Gives `tell(what)`, to be called before each call of a variant."""
+    """Gives `announce(call)`, to be called before each call of a variant."""
     text = TextColumn("{task.description}")
     columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), disable=not shown, transient=True) as bar:
         task = bar.add_task(slug, total=calls)
         begun = 0
 
-        def tell(what: str) -> None:
+        def announce(call: str) -> None:
             nonlocal begun
-            bar.update(task, description=f"{slug}: {what}", completed=begun)
+            bar.update(task, description=f"{slug}: {call}", completed=begun)
             begun += 1
 
-        yield tell
+        yield announce
