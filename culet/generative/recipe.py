@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated
 
-from culet.core.settings import Setting
+from culet.core.settings import Setting, Steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +14,7 @@ class CapacityRecipe:
     beta-VAE (Burgess and others 2018, 1804.03599, equation 8).
     """
 
-    steps: Annotated[int, Setting("Training steps.", min=1)] = 20_000
+    steps: Steps = 20_000
     batch_size: Annotated[int, Setting("Images per step.", min=1)] = 64
     learning_rate: Annotated[float, Setting("Of Adam.", min=0)] = 1e-3
     cooling: Annotated[float, Setting("Last part of the steps, over which the rate falls to 2%.", min=0, max=1)] = 0.0

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import culet, resource, jax, jax.numpy as jnp
 step = jax.jit(lambda x: jnp.sum(jnp.linalg.matrix_power(jnp.outer(x, x), 3)))
-x = jnp.ones(2000)
+x = jnp.ones(1000)
 for _ in range(3):
     step(x).block_until_ready()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -17,7 +17,7 @@ for _ in range(4):
     step(x).block_until_ready()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-MATRIX_PAGES = 2000 * 2000 * 4 // 4096
+MATRIX_PAGES = 1000 * 1000 * 4 // 4096
 
 
 def pages(**environment: str) -> int:
