@@ -9,6 +9,7 @@ import typer
 
 from culet.cli import align, celeste, convert, inspect, merge, papers, perception, quickstart, talk, topics, train
 from culet.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXPECTED
+from culet.cli.options import reflowed
 from culet.core import Interrupted
 
 app = typer.Typer(
@@ -34,6 +35,8 @@ def culet() -> None:
 
 for group in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
     group.register(app)
+for command in app.registered_commands:
+    command.help = reflowed(command.callback.__doc__ or "") if command.callback else None
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A dataclass of settings as options of a command."""
+"""Options from a dataclass of settings, and help from a docstring."""
 
 import dataclasses
 import functools
@@ -36,6 +36,15 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     vars(expanded)["__signature__"] = signature.replace(parameters=parameters)
     expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return expanded
+
+
+def reflowed(docstring: str) -> str:
+    """The docstring with each paragraph on one line, for the terminal to wrap; examples (`[dim]`) stay as they are.
+
+    Typer keeps the line breaks of the source in all paragraphs but the first.
+    """
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(text if text.startswith("[dim]") else " ".join(text.split()) for text in paragraphs)
 
 
 def _settings(kind: Any) -> list[tuple[dataclasses.Field, Any]]:

@@ -26,6 +26,8 @@ def stream_chat(model: Decoder, tokenizer: Tokenizer, messages: Messages, **opti
 
 
 def _answerable(messages: Messages) -> Messages:
-    if messages and messages[-1].get("role") in ("assistant", "model"):
+    if isinstance(messages, str):
+        raise ValueError('messages is one string; give a list such as [{"role": "user", "content": "Hello"}]')
+    if messages and isinstance(messages[-1], dict) and messages[-1].get("role") in ("assistant", "model"):
         raise ValueError("the last message is the assistant's; chat answers a user, so end with a user's message")
     return messages

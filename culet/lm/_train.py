@@ -99,6 +99,8 @@ def train(
     With a `folder`, the run keeps there checkpoints, a log and a plot of the loss, and the same call goes on from the
     newest checkpoint. Errors are those of `culet.core.fit`. Raises ValueError also for both `lora` and `trainable`.
     """
+    if not isinstance(rows, Mapping):
+        raise ValueError(f"rows are what text_rows or answer_rows makes of texts, a dict of arrays; got {type(rows)}")
     if lora is not None:
         if trainable is not eqx.is_inexact_array:
             raise ValueError("give either lora, which trains adapters alone, or trainable, not both")

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from culet.core.keys import as_key
 from culet.nn import Attention, GatedMLP, KeyValueCache, RecurrentBlock, RecurrentState, RMSNorm, Rope, project
 
 KINDS = {"L": "local attention", "G": "global attention", "R": "recurrent"}
@@ -90,9 +91,9 @@ class DecoderConfig:
         """How many of the `head_dim` channels the rotary embedding turns."""
         return int(self.head_dim * self.rope_fraction)
 
-    def init(self, key: Key[Array, ""]) -> "Decoder":
-        """A model with random float32 weights."""
-        return Decoder(self, key=key)
+    def init(self, key: int | Key[Array, ""]) -> "Decoder":
+        """A model with random float32 weights. `key` is a seed or a JAX key."""
+        return Decoder(self, key=as_key(key))
 
 
 State = KeyValueCache | RecurrentState

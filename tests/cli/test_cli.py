@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from culet.cli import app
+from culet.cli.options import reflowed
 
 SCALED = "layers=2,width=16,heads=2,kv_heads=1,hidden=16,vocabulary=400,window=8,context=96"
 QUICK = ("--steps", "2", "--batch-size", "2", "--length", "16", "--checkpoint-every", "1", "--evaluate-every", "1")
@@ -53,9 +54,9 @@ def made(tmp_path_factory):
     talks = [{"prompt": f"line {i}?", "completion": "a cat"} for i in range(6)]
     (folder / "talks.jsonl").write_text("\n".join(map(json.dumps, talks)))
     with pytest.MonkeyPatch.context() as patch:
-        new = ("--preset", "gemma-2-2b", "--scaled", SCALED, "--tokenizer", "words")
+        new = ("--preset", "gemma-2-2b", "--scaled", SCALED, "--tokenizer", "tokenizer")
         for arguments in (
-            ("tokenizer", "text.txt", "--vocabulary", "400", "--out", "words"),
+            ("tokenizer", "text.txt", "--vocabulary", "400", "--out", "tokenizer"),
             ("train", "text.txt", *new, "--out", "model", *QUICK),
         ):
             patch.chdir(folder)
@@ -75,6 +76,19 @@ def test_help_teaches(cli, command):
     out, _ = cli(command, "--help")
     assert "Usage:" in out and "culet" in out
     assert command in cli("--help")[0]
+
+
+def test_paragraphs_of_help_are_wrapped_by_the_terminal_alone():
+    doc = """Trains a model.
+
+    First half of a line,
+    second half.
+
+    [dim]culet one[/]
+    [dim]culet two[/]
+    """
+    examples = "[dim]culet one[/]\n[dim]culet two[/]"
+    assert reflowed(doc) == f"Trains a model.\n\nFirst half of a line, second half.\n\n{examples}"
 
 
 def test_inspect(cli, made):
@@ -97,12 +111,12 @@ def test_the_tokenizer_says_its_size(cli, made, tmp_path):
 def test_the_same_training_again_goes_on_and_ends_at_once(cli, made):
     before = content(made / "model")
     command = ("train", made / "text.txt", "--preset", "gemma-2-2b", "--scaled", SCALED)
-    cli(*command, "--tokenizer", made / "words", "--out", made / "model", *QUICK)
+    cli(*command, "--tokenizer", made / "tokenizer", "--out", made / "model", *QUICK)
     assert content(made / "model") == before
     steps = [json.loads(line)["step"] for line in (made / "model" / "log.jsonl").read_text().splitlines()]
     assert steps[-1] == 2
     assert "trained for 2 steps already" in cli.fails(
-        *command, "--tokenizer", made / "words", "--out", made / "model", *QUICK, "--steps", 1
+        *command, "--tokenizer", made / "tokenizer", "--out", made / "model", *QUICK, "--steps", 1
     )
 
 
@@ -143,7 +157,7 @@ def test_a_reward_model_and_one_of_entailment(cli, made, tmp_path):
     assert load_reward_model(tmp_path / "reward")[0].meaning == "reward"
     assert "score.weight" in cli.fails("generate", tmp_path / "reward", "a")
     new = ("--preset", "griffin-100m", "--scaled", SCALED, "--lora-rank", 2, "--length", 32, *QUICK[:4])
-    new = ("train", tmp_path / "follows.jsonl", "--entailment", "--tokenizer", made / "words", *new)
+    new = ("train", tmp_path / "follows.jsonl", "--entailment", "--tokenizer", made / "tokenizer", *new)
     assert "trained on 2 examples" in cli(*new, "--out", tmp_path / "judge")[0]
     assert load_reward_model(tmp_path / "judge")[0].meaning == "entailment"
 
@@ -248,7 +262,10 @@ def bad(folder: Path, made: Path) -> dict[str, tuple[list, str]]:
         ),
         "width": (["train", text, "--preset", "gemma-2b", "--scaled", "width=33", *out], "width (33) must be"),
         "dtype": (["train", text, *new, "--compute-dtype", "int4", *out], "'int4'"),
-        "micro": (["train", text, *new, "--micro-batches", "3", "--tokenizer", made / "words", *out], "micro-batches"),
+        "micro": (
+            ["train", text, *new, "--micro-batches", "3", "--tokenizer", made / "tokenizer", *out],
+            "micro-batches",
+        ),
         "no folder": (["generate", folder / "gone", "a"], "gone"),
         "cut weights": (["generate", cut, "a"], "model.safetensors"),
         "too long": (["generate", model, "cat " * 100], "context is 96"),

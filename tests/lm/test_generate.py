@@ -1,7 +1,5 @@
 """Text from text: the contract of `generate`, and that what streams is what is returned."""
 
-from pathlib import Path
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,10 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from culet.lm import Tokenizer, chat, generate, scaled, stream, stream_batch, stream_chat
-from culet.lm.tokenizers import chat_template
+from culet.lm import generate, stream, stream_batch
 from tests.lm.small import Letters, small
-from tests.weights import random_weights
 
 MODEL, TOKENIZER = small("gemma-2-2b"), Letters()
 PROMPTS = ["a", "abcabc", "ccb"]
@@ -111,17 +107,6 @@ def test_one_prompt_gives_one_completion_and_a_list_a_list(free):
     for prompt in (ids, tuple(ids), np.array(ids)):
         assert complete(prompt, stop_ids=[]) == alone
     assert complete([np.array(ids)], stop_ids=[]) == [alone]
-
-
-def test_a_chat_is_the_completion_of_what_the_template_writes(free):
-    tokenizer = Tokenizer.load(Path(__file__).parents[1] / "goldens" / "tokenizer")
-    model = random_weights(scaled("gemma-2-2b", layers=1, width=16, vocabulary=tokenizer.vocabulary).init)
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello<end_of_turn>"}]
-    reply = chat(model, tokenizer, messages, max_new_tokens=5)
-    assert reply == generate(model, tokenizer, chat_template.encode(messages, tokenizer), max_new_tokens=5)
-    assert_pieces_make(list(stream_chat(model, tokenizer, messages, max_new_tokens=5)), reply)
-    with pytest.raises(ValueError, match="the last message is the assistant's"):
-        chat(model, tokenizer, [*messages, {"role": "assistant", "content": reply.text}])
 
 
 def test_the_same_key_gives_the_same_completion_and_each_row_has_its_own():

@@ -130,6 +130,8 @@ def _checked(messages: Messages) -> list[dict[str, str]]:
     """The messages as plain dicts with one name per role. Raises for what no template could be expected to take."""
     plain = []
     for number, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise ValueError(f"message {number} must be an object with role and content, not {message!r:.60}")
         role, content = message.get("role"), message.get("content")
         if role not in _ROLES:
             raise ValueError(f"message {number}: role {role!r}; roles are {', '.join(_ROLES)}")

@@ -147,5 +147,5 @@ def test_answers_to_learn_are_the_model_s_words_and_the_end_of_its_turn():
 def test_answers_need_a_last_word_and_a_template_that_only_appends():
     with pytest.raises(ValueError, match="conversation 1 ends with 'user'"):
         chat.encode_answers([[USER, MODEL], [USER]], TOKENIZER)
-    with pytest.raises(ValueError, match="rewrites earlier turns"):
+    with pytest.raises(ValueError, match="changes earlier turns"):
         chat.encode_answers([[USER, MODEL]], with_template("{{ messages | length }}{{ messages[-1].content }}"))
