@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from jax.lax import random_gamma_grad
 from jaxtyping import Array, Float, Int, Key
 
+_HUGEST = 1e30  # concentration, from where on a draw is its mean to all digits
+ROUNDS = 100  # of a rejection sampler, after which none of the draws is left to be made
+
 
 def log_gamma_variates(
     key: Key[Array, ""], concentration: Float[Array, "..."], shape: tuple[int, ...], dtype: Any
@@ -19,19 +22,24 @@ def log_gamma_variates(
 
     Marsaglia and Tsang, "A simple method for generating gamma variables" (2000), for all draws at once; below
     concentration 1, a draw at concentration + 1 times a power of a uniform one, in logs. The gradient is implicit:
-    the draw moves such that its distribution function stays (Figurnov et al., 2018).
+    the draw moves such that its distribution function stays (Figurnov et al., 2018). NaN where the concentration is NaN
+    or negative.
     """
-    return _log_gamma(key, jnp.broadcast_to(concentration, shape).astype(dtype))
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
+    return _log_gamma(key, jnp.broadcast_to(concentration, shape).astype(wide)).astype(dtype)
 
 
 @jax.custom_jvp
 def _log_gamma(key: Array, concentration: Array) -> Array:
+    valid = concentration >= 0
+    concentration = jnp.where(valid, jnp.clip(concentration, float(jnp.finfo(concentration.dtype).tiny), _HUGEST), 1)
     rejection_key, boost_key = jax.random.split(key)
     small = concentration < 1
     raised = jnp.where(small, concentration + 1, concentration)
     draws = jnp.log(_marsaglia_tsang(rejection_key, raised.ravel()).reshape(concentration.shape))
     uniform = jax.random.uniform(boost_key, concentration.shape, draws.dtype, minval=float(jnp.finfo(draws.dtype).tiny))
-    return draws + jnp.where(small, jnp.log(uniform) / jnp.where(small, concentration, 1), 0)
+    logs = draws + jnp.where(small, jnp.log(uniform) / jnp.where(small, concentration, 1), 0)
+    return jnp.where(valid, logs, jnp.nan)
 
 
 @_log_gamma.defjvp
@@ -57,24 +65,29 @@ def _marsaglia_tsang(key: Array, concentration: Array) -> Array:
     places = min(total, max(64, total // 8))  # how many of those that failed have another go in one round
 
     def again(state):
-        key, draws, accepted = state
+        key, draws, accepted, rounds = state
         key, round_key = jax.random.split(key)
         (chosen,) = jnp.nonzero(~accepted, size=places, fill_value=total)
         proposals, ok = _propose(round_key, concentration.at[chosen].get(mode="fill", fill_value=1.0))
         target = jnp.where(ok, chosen, total)  # beyond the end, and so dropped
-        return key, draws.at[target].set(proposals, mode="drop"), accepted.at[target].set(True, mode="drop")
+        draws = draws.at[target].set(proposals, mode="drop")
+        return key, draws, accepted.at[target].set(True, mode="drop"), rounds + 1
 
-    return jax.lax.while_loop(lambda state: ~state[2].all(), again, (key, draws, accepted))[1]
+    start = (key, draws, accepted, 0)
+    return jax.lax.while_loop(lambda state: ~state[2].all() & (state[3] < ROUNDS), again, start)[1]
 
 
 def _propose(key: Array, concentration: Array) -> tuple[Array, Array]:
     normal_key, uniform_key = jax.random.split(key)
     d = concentration - 1 / 3
     normal = jax.random.normal(normal_key, d.shape, d.dtype)
-    root = 1 + normal / jnp.sqrt(9 * d)
+    step = normal / jnp.sqrt(9 * d)
+    root = 1 + step
     cube = root * root * root
     uniform = jax.random.uniform(uniform_key, d.shape, d.dtype)
     bound = 0.5 * normal * normal + d * (1 - cube + jnp.log(jnp.where(root > 0, cube, 1)))
+    series = step**4 * (-3 / 4 + step * (3 / 5 - step * (1 / 2 - step * 3 / 7)))  # of it over d, which cancels
+    bound = jnp.where(jnp.abs(step) < 0.05, d * series, bound)
     return d * cube, (root > 0) & (jnp.log(uniform) < bound)
 
 

@@ -6,14 +6,19 @@ Axis letters: S shape, B batch.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, ArrayLike, Float, Key, Num
 
 from culet.distributions.distribution import Distribution
 from culet.distributions.family import Family
-from culet.distributions.numerics import HALF_LOG_TAU, log1m_exp
 from culet.distributions.parameters import Parameter, check_order, not_nan, parameter, positive, real
 from culet.distributions.supports import Integers, Interval, Support
+
+_FAR = 100.0  # standard deviations, for infinity
+_TAIL = 4.0  # standard deviations, from where on quantiles are found by the inverse of Mills' ratio
+_CUT = 30.0  # the logarithm by which the density has fallen where its integral is cut off
+_GAUSS = np.polynomial.legendre.leggauss(20)
+_RULE = 0.5 + 0.5 * _GAUSS[0], 0.5 * _GAUSS[1]  # nodes and weights on [0, 1]
 
 
 class WithEnds(Distribution):
@@ -94,7 +99,11 @@ class Truncated(WithEnds):
 
 
 class TruncatedNormal(Family):
-    """A normal variate given that it lies between `low` and `high`, either of which may be infinite."""
+    """A normal variate given that it lies between `low` and `high`, either of which may be infinite.
+
+    The density is taken relative to that at the mode, and its integral by quadrature over the distance from there, so
+    that nothing underflows or cancels however far out in a tail, or narrow, the interval is.
+    """
 
     loc: Float[Parameter, "..."] = parameter(real)
     scale: Float[Parameter, "..."] = parameter(positive)
@@ -107,55 +116,108 @@ class TruncatedNormal(Family):
     def _support(self):
         return Interval(self.low, self.high)
 
-    def _ends(self) -> tuple[Array, Array]:
-        """The ends as standard scores, finite so that gradients are."""
-        low, high = ((end - self.loc) / self.scale for end in (self.low, self.high))
-        return jnp.clip(low, -1e3, 1e3), jnp.clip(high, -1e3, 1e3)
-
-    def _log_density(self, x):
-        z = (x - self.loc) / self.scale
-        return -0.5 * z * z - HALF_LOG_TAU - jnp.log(self.scale) - _log_mass(*self._ends())
-
-    def _mean(self):
-        return self.loc + self.scale * self._standard_mean()
-
-    def _standard_mean(self) -> Array:
-        low, high = self._ends()
-        log_mass = _log_mass(low, high)
-        return jnp.exp(_log_phi(low) - log_mass) - jnp.exp(_log_phi(high) - log_mass)
-
-    def _variance(self):
-        low, high = self._ends()
-        log_mass = _log_mass(low, high)
-        ends = low * jnp.exp(_log_phi(low) - log_mass) - high * jnp.exp(_log_phi(high) - log_mass)
-        return self.scale**2 * (1 + ends - self._standard_mean() ** 2)
-
     def _mode(self):
         return jnp.clip(self.loc, self.low, self.high)
 
+    def _sides(self) -> tuple[Array, Array, Array, Array]:
+        """Slopes and widths, in units of `scale`, above and below the mode.
+
+        At a distance s above the mode, the density is that at the mode times exp(-s (slope + s / 2)).
+        """
+        mode = self._mode()
+        offset = (mode - self.loc) / self.scale
+        above = (jnp.where(self.high < jnp.inf, self.high, mode + _FAR * self.scale) - mode) / self.scale
+        below = (mode - jnp.where(self.low > -jnp.inf, self.low, mode - _FAR * self.scale)) / self.scale
+        return jnp.maximum(offset, 0), jnp.maximum(-offset, 0), above, below
+
+    def _moments(self) -> tuple[Array, Array, Array]:
+        """Integrals of the relative density, of it times the distance from the mode, and of it times the square."""
+        up, down, above, below = self._sides()
+        zeroth, first, second = (_tail_integral(up, above, order) for order in range(3))
+        other, other_first, other_second = (_tail_integral(down, below, order) for order in range(3))
+        return zeroth + other, first - other_first, second + other_second
+
+    def _log_density(self, x):
+        mode = self._mode()
+        distance, offset = (x - mode) / self.scale, (mode - self.loc) / self.scale
+        return -distance * (offset + 0.5 * distance) - jnp.log(self.scale) - jnp.log(self._moments()[0])
+
+    def _mean(self):
+        mass, first, _ = self._moments()
+        return self._mode() + self.scale * first / mass
+
+    def _variance(self):
+        mass, first, second = self._moments()
+        return self.scale**2 * (second / mass - (first / mass) ** 2)
+
+    def _entropy(self):
+        mass, first, second = self._moments()
+        offset = (self._mode() - self.loc) / self.scale
+        return jnp.log(self.scale * mass) + (offset * first + 0.5 * second) / mass
+
     def _cdf(self, x):
-        low, high = self._ends()
-        z = (x - self.loc) / self.scale
-        between = z > low
-        mass = jnp.exp(_log_mass(low, jnp.where(between, z, high)) - _log_mass(low, high))
-        return jnp.where(between, mass, 0)
+        up, down, above, below = self._sides()
+        distance = (x - self._mode()) / self.scale
+        left = _tail_integral(down, below, 0)
+        upper = left + _tail_integral(up, jnp.maximum(distance, 0), 0)
+        lower = left - _tail_integral(down, jnp.maximum(-distance, 0), 0)
+        return jnp.where(distance > 0, upper, lower) / (left + _tail_integral(up, above, 0))
 
     def _icdf(self, p):
-        low, high = self._ends()
-        flip = low > 0  # in the upper tail, work with the lower one, where floats are dense
-        near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
+        up, down, above, below = self._sides()
+        slope, width = jnp.maximum(up, down), jnp.where(up > 0, above, below)
+        far = slope > _TAIL  # all on one side of loc, where the distribution function has few digits
+        inward = _tail_quantile(jnp.where(down > 0, 1 - p, p), jnp.where(far, slope, _TAIL), jnp.where(far, width, 1.0))
+        outside = self._mode() + self.scale * jnp.where(down > 0, -inward, inward)
+        low, high = jnp.where(far, -1.0, up - down - below), jnp.where(far, 1.0, up - down + above)
+        flip = low > 0  # in the upper half, work with the lower one, where floats are dense
+        near, end = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
         share = jnp.where(flip, 1 - p, p)
-        z = ndtri(ndtr(near) * (1 - share) + ndtr(far) * share)
-        return jnp.clip(self.loc + self.scale * jnp.where(flip, -z, z), self.low, self.high)
+        z = ndtri(ndtr(near) * (1 - share) + ndtr(end) * share)
+        inside = self.loc + self.scale * jnp.where(flip, -z, z)
+        span, drop = above + below, (up - down + 0.5 * (above - below)) * (above + below)
+        narrow = (span < 0.02) & (jnp.abs(drop) < 1)  # where the log-density is a line, to span^2 / 8
+        between = self._mode() + self.scale * (jnp.where(narrow, span, 0) * _line_quantile(p, drop) - below)
+        place = jnp.where(narrow, between, jnp.where(far, outside, inside))
+        place = jnp.where(p == 0, self.low, jnp.where(p == 1, self.high, place))
+        return jnp.clip(place, self.low, self.high)
 
 
-def _log_phi(z: Array) -> Array:
-    return -0.5 * z * z - HALF_LOG_TAU
+def _tail_integral(slope: Array, width: Array, order: int) -> Array:
+    """The integral of s^order exp(-s (slope + s / 2)) over s from 0 to `width`, for slopes from 0 on."""
+    end = jnp.minimum(width, 2 * _CUT / (slope + jnp.sqrt(slope**2 + 2 * _CUT)))[..., None]
+    nodes, weights = (jnp.asarray(part, end.dtype).reshape((1,) * (end.ndim - 1) + (-1,)) for part in _RULE)
+    s = end * nodes
+    return (end * weights * s**order * jnp.exp(-s * (slope[..., None] + 0.5 * s))).sum(-1)
 
 
-def _log_mass(low: Array, high: Array) -> Array:
-    """The log of the normal probability of the interval, right also far out in either tail."""
-    flip = low > 0
-    near, far = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
-    top = log_ndtr(far)
-    return top + log1m_exp(log_ndtr(near) - top)
+def _line_quantile(p: Array, drop: Array) -> Array:
+    """The quantile on [0, 1] of the density proportional to exp(-drop x), for drops from -1 to 1."""
+    small = jnp.abs(drop) < 1e-3
+    safe = jnp.where(small | (jnp.abs(drop) > 1), 1.0, drop)
+    return jnp.where(small, p - 0.5 * drop * p * (1 - p), -jnp.log1p(p * jnp.expm1(-safe)) / safe)
+
+
+def _tail_quantile(p: Array, slope: Array, width: Array) -> Array:
+    """The s up to which a share `p` of `_tail_integral(slope, width, 0)` lies, for slopes from 4 on.
+
+    With R Mills' ratio, the integral from s to infinity is exp(-s (slope + s / 2)) R(slope + s): its logarithm is
+    solved for s by Newton's method, which starts near the root because R hardly changes.
+    """
+    drop = jnp.minimum(width * (slope + 0.5 * width), _CUT)  # of the log-density
+    ratio = _mills(slope)
+    kept = jnp.exp(-drop) * _mills(slope + width) / ratio
+    log_kept = jnp.log(jnp.maximum(1 - p * (1 - kept), kept))
+    s = -2 * log_kept / (slope + jnp.sqrt(slope**2 - 2 * log_kept))
+    for _ in range(3):
+        here = _mills(slope + s)
+        s -= here * (s * (slope + 0.5 * s) - jnp.log(here / ratio) + log_kept)
+    return jnp.clip(s, 0, width)
+
+
+def _mills(z: Array) -> Array:
+    """The integral of the normal density above z, divided by the density there: a continued fraction, for z from 4."""
+    rest = jnp.zeros_like(z)
+    for level in range(12, 0, -1):
+        rest = level / (z + rest)
+    return 1 / (z + rest)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import culet.distributions as d
 from culet.distributions.samplers import _inverted, log_gamma_variates
 
 
@@ -29,6 +30,31 @@ def test_gradient():
     exact, share = np.asarray(shape, np.float64), stats.gamma(np.asarray(shape)).cdf(np.asarray(draw(shape)))
     expected = (stats.gamma(exact + 1e-5).ppf(share) - stats.gamma(exact - 1e-5).ppf(share)) / 2e-5
     np.testing.assert_allclose(slopes, expected, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [1e7, 1e12])
+def test_draws_at_large_shapes_are_normal(shape):
+    """The draws of a scipy reference would be no better in float64; in float32 their logs have steps of 1e-7."""
+    logs = np.asarray(log_gamma_variates(jax.random.key(3), jnp.float32(shape), (20_000,), jnp.float32), np.float64)
+    spread = np.hypot(shape**-0.5, 2 * np.spacing(np.float32(np.log(shape))))
+    assert abs(logs.mean() - np.log(shape)) < 5 * spread / np.sqrt(20_000) + np.spacing(np.float32(np.log(shape)))
+    assert logs.std() < 1.2 * spread
+
+
+@pytest.mark.parametrize("shape", [np.nan, -1.0, 0.0, 1e-38, np.inf])
+def test_any_shape_returns(shape):
+    logs = jax.jit(lambda shape: log_gamma_variates(jax.random.key(3), shape, (100,), jnp.float32))(jnp.float32(shape))
+    assert (np.isnan(logs) == (not shape >= 0)).all()
+
+
+@pytest.mark.parametrize("concentration", [0.0, 1e-38, np.nan, np.inf, -1.0, 1e30])
+def test_von_mises_returns_at_any_concentration(concentration):
+    draws = jax.jit(lambda k: d.VonMises(0.5, k).sample(3, (2000,)))(jnp.float32(concentration))
+    assert (np.isnan(draws) == (not concentration >= 0)).all()
+    if concentration >= 1:
+        np.testing.assert_allclose(draws, 0.5, atol=1e-6)
+    elif concentration >= 0:
+        assert stats.kstest(np.asarray(draws), stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-3
 
 
 def test_none():
