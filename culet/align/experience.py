@@ -1,4 +1,4 @@
-"""What one step learns from: what was written after its prompts, by whom, and what it is worth.
+"""What one step learns from: completions of its prompts by source, their rewards, and the models that take part.
 
 Axis letters: B prompts, K completions of each by one source, N new tokens, R = B K rows.
 """
@@ -21,11 +21,11 @@ RolloutSource = Literal["policy", "reference", "teacher", "data"]
 
 
 class Models(eqx.Module):
-    """All that a loss may look at. Gradients go to the policy, the critic and the discriminator."""
+    """The models that a loss may use. Gradients go to the policy, the critic and the discriminator."""
 
     # Any, because in the halves that are trained and not trained the others' leaves are missing.
     policy: Any  # a Decoder
-    reference: Any = None  # the Decoder that the policy is held to
+    reference: Any = None  # a Decoder: the reference model, from which the policy's divergence is taken
     critic: Any = None  # a Scorer
     discriminator: Any = None  # a Scorer
     teachers: Any = ()  # Decoders
@@ -37,24 +37,24 @@ class Experience(eqx.Module):
     rollouts: Mapping[str, Rollout]  # by source
     rewards: Mapping[str, Float[Array, "B K"]]  # of the sources that are judged
     teacher_ids: Int[Array, "B"]  # which teacher each prompt belongs to
-    targets: Mapping[str, Array]  # what the method found over the whole batch: advantages, say
+    targets: Mapping[str, Array]  # computed over the whole batch (`Method.compute_targets`): advantages, say
 
 
 class Method(abc.ABC):
-    """An algorithm: who writes, who is judged, and what is learned from it."""
+    """An algorithm: which models write completions, which of them get rewards, and the loss."""
 
-    judged: tuple[RolloutSource, ...] = ()  # whose completions get rewards
+    judged: tuple[RolloutSource, ...] = ()  # sources whose completions get rewards
     critic: bool = False  # whether a critic learns beside the policy
     discriminator: bool = False
     updates: int = 1  # gradient steps on each batch
-    reference_rate: float = 0.0  # of the reference, if the recipe does not say
+    reference_rate: float = 0.0  # of the reference model, if the recipe does not say
 
     @abc.abstractmethod
     def sources(self, step: int) -> Mapping[RolloutSource, int]:
         """How many completions of each prompt each source gives at a step; a function of the step alone."""
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """What has to be found over the whole batch and without gradient: terms with a first axis B."""
+        """What the loss needs of the whole batch, computed without gradient: arrays with a first axis B."""
         return {}
 
     @abc.abstractmethod
@@ -101,11 +101,11 @@ def sequence_kl(policy: Decoder, reference: Decoder, rollout: Rollout) -> Float[
     whole completions. The gradient takes prefixes as given, and does not go to the reference.
     """
     rows = flat(rollout)
-    found = distillation(
+    loss = distillation(
         hidden(policy, rows), policy.embedding, hidden(reference, rows), reference.embedding, rows.mask,
         divergence="reverse_kl", student_cap=policy.config.logit_cap, teacher_cap=reference.config.logit_cap,
     )  # fmt: skip
-    return found.total
+    return loss.total
 
 
 def chosen(rollout: Rollout, which: Int[Array, "B"]) -> Rollout:

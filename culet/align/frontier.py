@@ -132,10 +132,10 @@ class Frontier:
             samples.append({"step": step, "prompt": answer.prompt, "text": answer.text, "reward": value})
         _write_rows(folder / "samples.jsonl", samples)
         _write_rows(folder / "front.jsonl", self.rows)
-        draw_front(folder / "front.png", self.rows, self.best_of_n(), folder.name)
+        draw_frontier(folder / "front.png", self.rows, self.best_of_n(), folder.name)
 
 
-def draw_front(
+def draw_frontier(
     path: str | Path, rows: Sequence[Mapping[str, float | int]], best: Sequence[Mapping[str, float | int]], title: str
 ) -> None:
     """Writes a PNG: reward and win rate against divergence, beside best-of-n; length and entropy over the steps.

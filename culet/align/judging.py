@@ -48,10 +48,10 @@ def sampled(
     key: Key[Array, ""], *, temperature: float = 1.0,
 ) -> Rollout:  # fmt: skip
     """The same as tokens, with their log-probabilities; the temperature 0 takes the likeliest token each time."""
-    words = prompts.tokenizer
+    tokenizer = prompts.tokenizer
     return sample(
-        policy, prompts.repeated(numbers, times), Sampling(temperature, vocabulary=words.vocabulary),
-        jnp.asarray(words.stop_ids, jnp.int32), new_tokens, key,
+        policy, prompts.repeated(numbers, times), Sampling(temperature, vocabulary=tokenizer.vocabulary),
+        jnp.asarray(tokenizer.stop_ids, jnp.int32), new_tokens, key,
     )  # fmt: skip
 
 

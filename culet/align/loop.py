@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Key, PyTree
 
 from culet.align.experience import Experience, Method, Models, RolloutSource, grouped
 from culet.align.judging import answers_of, compared, judged
@@ -33,36 +33,7 @@ SOURCES: tuple[RolloutSource, ...] = ("policy", "reference", "teacher", "data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReferenceUpdate:
-    """How the reference model follows the policy: not at all, so that it stays what the run began with, or as said."""
-
-    reference_rate: Annotated[
-        float | None,
-        Setting(
-            "How far the reference model moves to the policy at each step, from 0 to 1. Default: the method's.", 0, 1
-        ),
-    ] = None
-    reference_every: Annotated[
-        int, Setting("Steps after which the policy becomes the reference model, again and again; 0: never.", min=0)
-    ] = 0
-
-    def __post_init__(self):
-        if self.reference_rate is not None and not 0 <= self.reference_rate <= 1:
-            raise ValueError(
-                f"reference_rate is {self.reference_rate}; it must be from 0, where the reference model stays, to 1"
-            )
-        if self.reference_rate and self.reference_every:
-            raise ValueError(
-                "the reference model is a moving average (reference_rate) or a snapshot (reference_every), not both"
-            )
-
-    def follow(self, reference: PyTree, policy: PyTree, step: Int[Array, ""]) -> PyTree:
-        """The reference model after `step` steps, in float32: a shorter type would lose small steps to rounding."""
-        return SlowCopy(self.reference_rate or None, self.reference_every).update(reference, policy, step)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AlignRecipe(ReferenceUpdate, TrainingRecipe):
+class AlignRecipe(TrainingRecipe):
     """The numbers of a run. Raises ValueError for numbers that do not go together."""
 
     steps: Steps = 200
@@ -80,10 +51,31 @@ class AlignRecipe(ReferenceUpdate, TrainingRecipe):
     checkpoint_every: CheckpointEvery = 50
     evaluate_every: Annotated[int, Setting("Steps between evaluations: points of the frontier.", min=1)] = 20
     seed: Annotated[int, Setting("Of prompt order and sampling.")] = 0
+    reference_rate: Annotated[
+        float | None,
+        Setting(
+            "How far the reference model moves to the policy at each step, from 0 to 1. Default: the method's.", 0, 1
+        ),
+    ] = None
+    reference_every: Annotated[
+        int, Setting("Steps after which the policy becomes the reference model, again and again; 0: never.", min=0)
+    ] = 0
 
     def __post_init__(self):
-        ReferenceUpdate.__post_init__(self)
-        TrainingRecipe.__post_init__(self)
+        super().__post_init__()
+        if self.reference_rate is not None and not 0 <= self.reference_rate <= 1:
+            raise ValueError(
+                f"reference_rate is {self.reference_rate}; it must be from 0, where the reference model stays, to 1"
+            )
+        if self.reference_rate and self.reference_every:
+            raise ValueError(
+                "the reference model is a moving average (reference_rate) or a snapshot (reference_every), not both"
+            )
+
+    @property
+    def reference(self) -> SlowCopy:
+        """How the reference model follows the policy."""
+        return SlowCopy(rate=self.reference_rate or None, every=self.reference_every)
 
 
 def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,7 +217,7 @@ def _step(method: Method, recipe: AlignRecipe) -> Callable[..., Any]:
         for _ in range(method.updates - 1):
             train, metrics = learn(train, batch, rest)
         done = state.train.step + 1
-        reference = recipe.follow(state.reference, train.model.policy, done)
+        reference = recipe.reference.update(state.reference, train.model.policy, done)
         return AlignState(eqx.tree_at(lambda t: t.step, train, done), reference), metrics | _statistics(batch)
 
     return step

@@ -196,8 +196,8 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _completions(data: Mapping[str, Any], where: str) -> tuple[str, ...]:
     for names in (PAIR, SINGLE):
         if any(name in data for name in names):
-            found = tuple(text_field(dict(data), name, where) for name in names)
-            if len(set(found)) < len(found):
-                raise ValueError(f"{where}: chosen and rejected are the same text; there is nothing to prefer")
-            return found
+            texts = tuple(text_field(dict(data), name, where) for name in names)
+            if len(set(texts)) < len(texts):
+                raise ValueError(f"{where}: chosen and rejected are the same text; a pair needs two different ones")
+            return texts
     return ()

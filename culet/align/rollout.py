@@ -143,10 +143,10 @@ def log_probabilities(model: Decoder, rollout: Rollout, *, remat: bool = False) 
 
     0 beyond the end. Differentiable in the model.
     """
-    found = token_log_probabilities(
+    logs = token_log_probabilities(
         hidden(model, rollout, remat=remat), model.embedding, rollout.completions, cap=model.config.logit_cap
     )
-    return jnp.where(rollout.mask == 0, 0, found)
+    return jnp.where(rollout.mask == 0, 0, logs)
 
 
 def drawn_log_probabilities(model: Decoder, rollout: Rollout, sampling: Sampling) -> Float[Array, "B N"]:
@@ -180,7 +180,7 @@ def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
     also put a token on the other side of a filter's edge, so after a warp a few tokens (`MAX_MISMATCH_FRACTION`) may
     lie apart.
     """
-    for what, sampler, trainer, share in (
+    for distribution, sampler, trainer, allowed in (
         ("temperature 1", rollout.log_probabilities, _log_probabilities(model, rollout), 0.0),
         (
             "what was drawn from",
@@ -190,10 +190,10 @@ def check_sampler(model: Decoder, rollout: Rollout, sampling: Sampling) -> None:
         ),
     ):
         apart = np.asarray(_mismatch(rollout, sampler, trainer))
-        if np.sum(~(apart <= TOLERANCE)) > share * np.sum(np.asarray(rollout.mask)):
+        if np.sum(~(apart <= TOLERANCE)) > allowed * np.sum(np.asarray(rollout.mask)):
             raise RuntimeError(
-                f"sampler and trainer disagree by up to {apart.max():.2g} nats about a token ({what}): the rollout was "
-                "not written by the parameters that are trained"
+                f"sampler and trainer disagree by up to {apart.max():.2g} nats about a token ({distribution}): the "
+                "rollout was not written by the parameters that are trained"
             )
 
 

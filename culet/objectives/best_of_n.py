@@ -27,7 +27,7 @@ def quantiles(
     """The probabilities that the reference's reward is less than each of `rewards`, and that it is at most as much.
 
     With `probabilities`, those of an enumerable reference: exact. Without, `reference_rewards` are of samples and the
-    shares among them are estimates without bias. The estimate of "at most" may be 0, whose logarithm a caller cannot
+    fractions of them are estimates without bias. The estimate of "at most" may be 0, whose logarithm a caller cannot
     use; with the completion itself among the samples it is at least 1 / M.
     """
     mass = jnp.full_like(reference_rewards, 1 / reference_rewards.size) if probabilities is None else probabilities
@@ -128,7 +128,7 @@ def j_bond(
     `best` is the policy's log-probability of the `better_of_two` of the reference's two samples; `reference_kl` is
     KL(policy || reference), exact in every token (`exact_kl`, summed). The loss is
     (1 - beta) * -best + beta * -advantage * policy + gamma * reference_kl, of each prompt, and the weight counts
-    prompts; one with weight 0 is silent. Metrics: `forward`, `backward`, `reference_kl`.
+    prompts; one with weight 0 is masked. Metrics: `forward`, `backward`, `reference_kl`.
     """
     policy, advantages, best, reference_kl = (
         jnp.where(weights == 0, 0, each) for each in (policy, jax.lax.stop_gradient(advantages), best, reference_kl)
@@ -141,5 +141,5 @@ def j_bond(
 
 def _log_ties(below: Array, up_to: Array, n: int) -> Array:
     """log(sum over i < n of (below / up_to)^i), 0 where nothing is below."""
-    share = below / jnp.where(up_to > 0, up_to, 1)
-    return jnp.log(jnp.polyval(jnp.ones(n, share.dtype), share))
+    ratio = below / jnp.where(up_to > 0, up_to, 1)
+    return jnp.log(jnp.polyval(jnp.ones(n, ratio.dtype), ratio))

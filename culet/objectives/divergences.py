@@ -18,13 +18,13 @@ def reverse_kl(heads: tuple[Head, Head], temperature: float, size: int) -> Float
     return over_vocabulary(_ReverseKL(temperature), heads, size)
 
 
-def jensen_shannon(heads: tuple[Head, Head], teacher_share: float, temperature: float, size: int) -> Float[Array, "T"]:
-    """B KL(P || M) + (1 - b) KL(S || M) with M = b P + (1 - b) S, of the teacher P and the student S, in nats.
+def jensen_shannon(heads: tuple[Head, Head], teacher_weight: float, temperature: float, size: int) -> Float[Array, "T"]:
+    """The divergence b KL(P || M) + (1 - b) KL(S || M) with M = b P + (1 - b) S, of teacher P and student S, in nats.
 
-    b is `teacher_share`, and the softmaxes are at a temperature. `size` is the entries per chunk.
+    b is `teacher_weight`, and the softmaxes are at a temperature. `size` is the entries per chunk.
     """
     log_sums: tuple[Array, Array] = jax.lax.stop_gradient(over_vocabulary(_LogSums(temperature), heads, size))
-    return over_vocabulary(_JensenShannon(log_sums[0], log_sums[1], teacher_share, temperature), heads, size)
+    return over_vocabulary(_JensenShannon(log_sums[0], log_sums[1], teacher_weight, temperature), heads, size)
 
 
 class _ReverseKL(Rule):
@@ -88,7 +88,7 @@ class _JensenShannon(Rule):
 
     student_sum: Float[Array, "T"]
     teacher_sum: Float[Array, "T"]
-    teacher_share: float = eqx.field(static=True)
+    teacher_weight: float = eqx.field(static=True)
     temperature: float = eqx.field(static=True)
 
     def init(self, tokens, dtype):
@@ -106,16 +106,16 @@ class _JensenShannon(Rule):
     def values(self, statistics):
         from_student, from_teacher = statistics
         # Two distributions that agree differ by rounding alone, which may be negative where the divergence is not.
-        return jnp.maximum(0, (1 - self.teacher_share) * from_student + self.teacher_share * from_teacher)
+        return jnp.maximum(0, (1 - self.teacher_weight) * from_student + self.teacher_weight * from_teacher)
 
     def slope(self, statistics, logits, chunk, weights):
         student, _, middle = self._logs(logits)
-        scale = (1 - self.teacher_share) * weights / self.temperature
+        scale = (1 - self.teacher_weight) * weights / self.temperature
         return scale[:, None] * jnp.exp(student) * (student - middle - statistics[0][:, None])
 
     def _logs(self, logits: list[Array]) -> tuple[Array, Array, Array]:
         """Log-probabilities of one chunk: the student's, the teacher's and the mixture's."""
         student, teacher = logits[0] / self.temperature, logits[1] / self.temperature
         student, teacher = student - self.student_sum[:, None], teacher - self.teacher_sum[:, None]
-        shares = jnp.log(jnp.array([1 - self.teacher_share, self.teacher_share], student.dtype))
-        return student, teacher, jnp.logaddexp(student + shares[0], teacher + shares[1])
+        log_weights = jnp.log(jnp.array([1 - self.teacher_weight, self.teacher_weight], student.dtype))
+        return student, teacher, jnp.logaddexp(student + log_weights[0], teacher + log_weights[1])

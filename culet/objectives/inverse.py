@@ -72,7 +72,7 @@ def discriminator(logits: Float[Array, "*B"], expert: Bool[Array, "*B"], weights
     """Cross-entropy of telling the expert's texts from the policy's, D = sigmoid(logits) being "the expert's".
 
     Its optimum has the logit log(p_expert / p_policy), and if they are alike the mean is log 2. A text with weight 0
-    is silent. Metrics: `discriminator`, and `accuracy` of the sign, where a logit of 0 is half right.
+    is masked. Metrics: `discriminator`, and `accuracy` of the sign, where a logit of 0 is half right.
     """
     logits = jnp.where(weights == 0, 0, logits)
     signed = jnp.where(expert, logits, -logits)

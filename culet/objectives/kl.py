@@ -56,7 +56,7 @@ def kl_estimate(
 
     | estimator |               | as a value                             | expected gradient, differentiated as a loss |
     |-----------|---------------|----------------------------------------|---------------------------------------------|
-    | `"k1"`    | d             | unbiased, may be negative              | zero: it teaches nothing                    |
+    | `"k1"`    | d             | unbiased, may be negative              | zero                                        |
     | `"k2"`    | d² / 2        | biased, right to second order          | that of KL(policy || reference)             |
     | `"k3"`    | exp(-d) - 1 + d | unbiased, never negative             | that of KL(reference || policy)             |
 
@@ -100,6 +100,6 @@ def sampled_kl(
     return token_loss(loss, mask, {"reverse_kl": value, "policy_entropy": -policy}, per=per, positions=positions)
 
 
-def _check(what: str, given: str, allowed: tuple[str, ...]) -> None:
+def _check(name: str, given: str, allowed: tuple[str, ...]) -> None:
     if given not in allowed:
-        raise ValueError(f"{what} is {given!r}; it is one of {', '.join(map(repr, allowed))}")
+        raise ValueError(f"{name} is {given!r}; it is one of {', '.join(map(repr, allowed))}")

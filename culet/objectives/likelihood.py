@@ -24,8 +24,8 @@ class _LogProbability(Rule):
     def absorb(self, statistics, logits, chunk) -> Any:
         log_sum, target_logit = statistics
         place, inside = chunk.place(self.targets)
-        found = jnp.take_along_axis(logits[0], place[:, None], axis=1, mode="clip")[:, 0]
-        return log_sum.add(logits[0], chunk), jnp.where(inside, found, target_logit)
+        here = jnp.take_along_axis(logits[0], place[:, None], axis=1, mode="clip")[:, 0]
+        return log_sum.add(logits[0], chunk), jnp.where(inside, here, target_logit)
 
     def values(self, statistics):
         log_sum, target_logit = statistics
@@ -125,7 +125,7 @@ def token_and_mean_log_probabilities(
 ) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
     """`token_log_probabilities`, to the bit, and the mean log-probability of all entries of the vocabulary.
 
-    Label smoothing (Szegedy and others 2015, 1512.00567, section 7) takes a share of the latter.
+    Label smoothing (Szegedy and others 2015, 1512.00567, section 7) mixes in the latter.
 
     Raises:
         ValueError: `chunk` is less than 1.
@@ -170,5 +170,5 @@ def completion_weights(
 
 
 def weighted_sum(weights: Float[Array, "*B"], values: Float[Array, "*B"]) -> Float[Array, ""]:
-    """The sum of `weights * values`, in which a weight of 0 silences even a NaN."""
+    """The sum of `weights * values`, in which values of weight 0 are masked, NaN too."""
     return jnp.where(weights == 0, 0, weights.astype(values.dtype) * values).sum()

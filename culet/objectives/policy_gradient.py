@@ -40,7 +40,7 @@ def leave_one_out(rewards: Float[Array, "K"]) -> Float[Array, "K"]:
 
 
 def group_advantages(rewards: Float[Array, "K"], *, divide_by_deviation: bool) -> Float[Array, "K"]:
-    """Each reward less the mean of its group, its own share in the mean included (GRPO, 2402.03300, section 4.1).
+    """Each reward less the mean of its group, itself included (GRPO, 2402.03300, section 4.1).
 
     With `divide_by_deviation` the advantages are then divided by the group's standard deviation, the one with K - 1:
     they are the same for any increasing affine map of the rewards, and prompts on which the rewards hardly differ
@@ -132,11 +132,11 @@ def ppo(
     policy = masked(mask, log_probabilities)
     behaviour, advantages = jax.lax.stop_gradient((masked(mask, behaviour), masked(mask, advantages)))
     ratio = jnp.exp(policy - behaviour)
-    free, held = ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages
-    loss = -jnp.minimum(free, held)
+    free, clipped = ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages
+    loss = -jnp.minimum(free, clipped)
     metrics = {
         "policy_loss": loss,
-        "clipped": (held < free).astype(loss.dtype),
+        "clipped": (clipped < free).astype(loss.dtype),
         "behaviour_kl": kl_estimate(behaviour, policy, estimator="k3"),
     }
     return token_loss(loss, mask, metrics, per=per, positions=positions)
@@ -169,7 +169,7 @@ def clipped_value_loss(
     per: Per,
     positions: Int[Array, "*B T"] | None = None,
 ) -> Loss:
-    """`value_loss`, or that of the value held within `clip` of what it was when the steps were drawn if that is worse.
+    """`value_loss`, or that of the value clipped to `clip` around what it was when the steps were drawn, if worse.
 
     So a value that has already moved by `clip` towards its return moves no further. Metrics: `value_loss`.
 
@@ -178,8 +178,8 @@ def clipped_value_loss(
     """
     values = masked(mask, values)
     before, returns = jax.lax.stop_gradient((masked(mask, behaviour_values), masked(mask, returns)))
-    held = before + jnp.clip(values - before, -clip, clip)
-    loss = 0.5 * jnp.maximum(jnp.square(values - returns), jnp.square(held - returns))
+    clipped = before + jnp.clip(values - before, -clip, clip)
+    loss = 0.5 * jnp.maximum(jnp.square(values - returns), jnp.square(clipped - returns))
     return token_loss(loss, mask, {"value_loss": loss}, per=per, positions=positions)
 
 

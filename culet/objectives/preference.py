@@ -3,7 +3,7 @@
 The losses of policies see a pair as its margin, h = log(p(preferred) / ref(preferred)) - log(p(rejected) /
 ref(rejected)), of whole sequences: each half is `sequence_sum(policy - reference, mask)` over the completion with its
 end token. Every pair has weight 1 in the mean, times the weight it is given; one with weight 0 may hold anything.
-All report `margin` and `accuracy`, the share with h > 0, where a tie is half.
+All report `margin` and `accuracy`, the fraction with h > 0, where a tie is half.
 
 Axis letters: B any leading axes (a batch of pairs).
 """
@@ -48,7 +48,7 @@ def bradley_terry(
     preferred: 1 or 0 where someone chose, an AI labeller's mean over both orders (2309.00267), 0.5 for a
     tie. Its least mean is the labels' own entropy, where the rewards differ by the labels' log-odds. Metrics: `margin`,
     first - second; `accuracy`, how often the sign of the margin is that of the preference, counted over labels other
-    than 0.5 only, with `decided` their share.
+    than 0.5 only, with `decided` their fraction.
     """
     margin, preference = jnp.where(weights == 0, 0, first - second), jnp.where(weights == 0, 0.5, preference)
     # Both terms are softplus, so that no probability of 0 is ever taken the logarithm of.

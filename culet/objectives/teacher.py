@@ -81,9 +81,9 @@ class _StoredTeacher(Rule):
         stored, others = statistics
         student = logits[0] / self.temperature
         place, inside = chunk.place(self.ids)
-        found = jnp.take_along_axis(student, place, axis=1, mode="clip")
+        here = jnp.take_along_axis(student, place, axis=1, mode="clip")
         blanked = _put(student, place, jnp.full(place.shape, -jnp.inf, student.dtype))
-        return jnp.where(inside, found, stored), others.add(blanked, chunk)
+        return jnp.where(inside, here, stored), others.add(blanked, chunk)
 
     def values(self, statistics):
         # An event that the teacher rules out costs nothing, be the student's log-probability minus infinity.
@@ -152,7 +152,7 @@ def distillation(
     if divergence not in get_args(Divergence):
         raise ValueError(f"divergence is {divergence!r}; it is one of {', '.join(map(repr, get_args(Divergence)))}")
     if not 0 < mixing < 1:
-        raise ValueError(f"mixing is {mixing}; it is the teacher's share of the mixture, between 0 and 1")
+        raise ValueError(f"mixing is {mixing}; it is the teacher's weight in the mixture, between 0 and 1")
     # Two sets of logits are in memory at once.
     size = chunk_size(2 * weights.size, student_embedding.shape[0], chunk)
     student = Head(student_hidden.reshape(-1, student_hidden.shape[-1]), student_embedding, student_cap)

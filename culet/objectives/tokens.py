@@ -70,10 +70,10 @@ def token_loss(
     row = jnp.cumsum(sequence_starts(mask, positions).ravel()) - 1
     lengths = jax.ops.segment_sum(counted, row, num_segments=mask.size)
     weight = counted.sum() if per == "token" else (lengths > 0).sum().astype(np.float32)
-    share = 1 / jnp.maximum(lengths, 1)[row].reshape(mask.shape) if per == "sequence_mean" else None
+    row_weights = 1 / jnp.maximum(lengths, 1)[row].reshape(mask.shape) if per == "sequence_mean" else None
 
     def total(values: Array) -> Array:
         values = masked(mask, values)
-        return (values if share is None else values * share.astype(values.dtype)).sum()
+        return (values if row_weights is None else values * row_weights.astype(values.dtype)).sum()
 
     return Loss(total(values), weight, {name: total(jax.lax.stop_gradient(each)) for name, each in metrics.items()})

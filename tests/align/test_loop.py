@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.align.loop import ReferenceUpdate, align
+from culet.align.loop import AlignRecipe, align
 from culet.align.methods import (
     Adversarial,
     BestOfN,
@@ -151,13 +151,13 @@ def test_with_adapters_only_they_learn():
 def test_references_follow(numbers, expected):
     reference, seen = jnp.zeros(()), []
     for step in (1, 2, 3):
-        reference = ReferenceUpdate(**numbers).follow(reference, jnp.float32(step), jnp.int32(step))
+        reference = AlignRecipe(**numbers).reference.update(reference, jnp.float32(step), jnp.int32(step))
         seen.append(str(float(reference)))
     assert seen == expected
 
 
 @pytest.mark.parametrize(
-    ("method", "given", "told"),
+    ("method", "given", "message"),
     [
         (Reinforce(), {}, "needs either a reward or a judge"),
         (Reinforce(), {"reward": many_a, "compare": lambda a, b: np.full(len(a), 0.5)}, "needs either"),
@@ -168,8 +168,8 @@ def test_references_follow(numbers, expected):
         (Reinforce(), {"reward": lambda answers: np.zeros(3)}, "must give one number for each"),
     ],
 )
-def test_what_is_missing_is_told(method, given, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_missing_is_an_error(method, given, message):
+    with pytest.raises(ValueError, match=message):
         align(policy(), method, prompts(), recipe(), progress=False, **given)
 
 

@@ -108,7 +108,7 @@ def test_adapters_are_merged_as_the_weights_they_stand_for():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: average([]), "no model"),
         (lambda: slerp(tree([1.0, 2.0]), []), "no model"),
@@ -119,6 +119,6 @@ def test_adapters_are_merged_as_the_weights_they_stand_for():
     ],
     ids=["nothing", "nothing to merge", "weights", "zeros", "nan", "shapes"],
 )
-def test_what_cannot_be_merged_is_refused(call, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_merged_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
         call()

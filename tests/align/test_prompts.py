@@ -54,7 +54,7 @@ def test_prompts_in_another_order():
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([], "no prompts"),
         ([("a", ("b",)), ("c", ())], r"prompts have \[0, 1\] completions"),
@@ -63,9 +63,9 @@ def test_prompts_in_another_order():
         ([("a", ("abcabc",))], "has 7 tokens with its end; new tokens are limited to 5"),
     ],
 )
-def test_what_cannot_be_learned_from(rows, told):
+def test_what_cannot_be_learned_from(rows, message):
     rows = [PromptRow(text=text, tokens=WORDS.encode(text), completions=given) for text, given in rows]
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         PromptSet(rows, WORDS).data(range(len(rows)), 1, 5)
 
 
@@ -107,20 +107,20 @@ def test_a_text_with_a_prompt_on_each_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([], "no prompts in this file"),
         ([{"prompt": "a"}, {"prompt": "  "}], r"p.jsonl:2: the prompt is empty"),
         ([{"text": "a"}], r'p.jsonl:1: the field "prompt" must be text, and it is missing'),
         ([{"prompt": 3}], "must be text, and it is a int"),
         ([{"prompt": "a", "chosen": "b"}], 'the field "rejected" must be text, and it is missing'),
-        ([{"prompt": "a", "chosen": "b", "rejected": "b"}], "the same text; there is nothing to prefer"),
+        ([{"prompt": "a", "chosen": "b", "rejected": "b"}], "the same text; a pair needs two different ones"),
         ([{"prompt": "a"}, {"prompt": "b", "completion": "c"}], r"rows have \[0, 1\] completions"),
     ],
     ids=str,
 )
-def test_what_cannot_be_used_is_told(tmp_path, rows, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_used_is_an_error(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
         read_rows(write(tmp_path / "p.jsonl", rows), WORDS)
 
 

@@ -111,7 +111,7 @@ def test_no_gradient_goes_through_what_was_drawn():
 
 
 @pytest.mark.parametrize(
-    ("prompts", "slots", "told"),
+    ("prompts", "slots", "message"),
     [
         ([], None, "no prompts"),
         ([[3], []], None, "prompt 1 is empty"),
@@ -119,8 +119,8 @@ def test_no_gradient_goes_through_what_was_drawn():
         ([[3]], 700, "multiple of 512"),
     ],
 )
-def test_bad_prompts_are_refused(prompts, slots, told):
-    with pytest.raises(ValueError, match=told):
+def test_bad_prompts_are_refused(prompts, slots, message):
+    with pytest.raises(ValueError, match=message):
         as_prompts(prompts, slots)
 
 

@@ -114,7 +114,7 @@ def test_a_stopped_loop_goes_on_bit_equal(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"runs": 0}, "at least one of each"),
         ({"iterations": 0}, "at least one of each"),
@@ -124,6 +124,6 @@ def test_a_stopped_loop_goes_on_bit_equal(tmp_path):
     ],
     ids=str,
 )
-def test_numbers_that_make_no_loop_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_numbers_that_make_no_loop_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         loop(**settings)

@@ -162,14 +162,14 @@ def test_chunk_below_one_is_refused():
 def test_mean_log_probabilities_and_their_gradient_match_plain_softmax(chunk):
     hidden, embedding, targets, weights = make()
     both = jax.jit(lambda h, e: token_and_mean_log_probabilities(h, e, targets, cap=CAP, chunk=chunk))
-    told, every = both(hidden, embedding)
-    assert (told == token_log_probabilities(hidden, embedding, targets, cap=CAP, chunk=chunk)).all()
+    logs, every = both(hidden, embedding)
+    assert (logs == token_log_probabilities(hidden, embedding, targets, cap=CAP, chunk=chunk)).all()
     plain = [oracle(hidden, embedding, np.full(T, entry), CAP) for entry in range(V)]
     np.testing.assert_allclose(every, np.mean(plain, axis=0), rtol=2e-5)
 
     def loss(hidden, embedding):
-        told, every = both(hidden, embedding)
-        return -(weights * (0.9 * told + 0.1 * every)).sum()
+        logs, every = both(hidden, embedding)
+        return -(weights * (0.9 * logs + 0.1 * every)).sum()
 
     def naive_loss(hidden, embedding):
         spread = sum(naive(hidden, embedding, jnp.full(T, entry), jnp.asarray(weights), CAP) for entry in range(V)) / V

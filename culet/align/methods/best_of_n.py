@@ -74,7 +74,7 @@ class Bond(Method):
 
     def __post_init__(self):
         _at_least_two(self.n)
-        _share(self.beta)
+        _check_weight(self.beta)
         if self.samples < self.n:
             raise ValueError(f"samples is {self.samples}; the best of n = {self.n} needs at least as many")
 
@@ -111,7 +111,7 @@ class JBond(Method):
     reference_rate = 0.02
 
     def __post_init__(self):
-        _share(self.beta)
+        _check_weight(self.beta)
         if not self.gamma >= 0:
             raise ValueError(f"gamma is {self.gamma}; it must be at least 0")
 
@@ -153,6 +153,6 @@ def _at_least_two(n: int) -> None:
         raise ValueError(f"n is {n}; the best is taken of at least 2")
 
 
-def _share(beta: float) -> None:
+def _check_weight(beta: float) -> None:
     if not 0 <= beta <= 1:
-        raise ValueError(f"beta is {beta}; it is the share of the backward divergence, from 0 to 1")
+        raise ValueError(f"beta is {beta}; it is the weight of the backward divergence, from 0 to 1")

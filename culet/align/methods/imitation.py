@@ -32,7 +32,7 @@ from culet.objectives.inverse import AdversarialReward
 class InverseQLearning(Method):
     """`strength` 0 is maximum likelihood, to the bit; more of it keeps the reward that the policy implies small.
 
-    `online` is the share of the regulariser that is taken on the policy's own completions.
+    `online` is the fraction of the regulariser that is taken on the policy's own completions.
     """
 
     strength: float = 0.01
@@ -43,10 +43,10 @@ class InverseQLearning(Method):
         if not self.strength >= 0:
             raise ValueError(f"strength is {self.strength}; it must be at least 0")
         if not 0 <= self.online < 1:
-            raise ValueError(f"online is {self.online}; it is a share from 0 to below 1")
+            raise ValueError(f"online is {self.online}; it must be at least 0 and below 1")
 
     def sources(self, step: int) -> Mapping[RolloutSource, int]:
-        """The data, and if it is asked for the policy."""
+        """The data, and with `online` the policy too."""
         return {"data": 1, "policy": 1} if self.online else {"data": 1}
 
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
@@ -100,11 +100,11 @@ class Adversarial(Method):
     def loss(self, models: Models, batch: Experience, key: Key[Array, ""]) -> Loss:
         """Policy gradient, likelihood and the discriminator's cross-entropy, each a mean over prompts."""
         data, own = batch.rollouts["data"], batch.rollouts["policy"]
-        logs, heard = token_log_probs(models.policy, own), -token_log_probs(models.policy, data)
+        logs, nll = token_log_probs(models.policy, own), -token_log_probs(models.policy, data)
         advantages = jnp.broadcast_to(batch.targets["advantages"][:, None, None], logs.shape)
         gain = reinforce(logs, advantages, written(own), per="sequence")
-        likely = token_loss(heard, written(data), {"cross_entropy": heard}, per="sequence_mean")
-        judged = jnp.concatenate([models.discriminator.of_whole(flat(each)) for each in (data, own)])
+        likelihood = token_loss(nll, written(data), {"cross_entropy": nll}, per="sequence_mean")
+        logits = jnp.concatenate([models.discriminator.of_whole(flat(each)) for each in (data, own)])
         count = len(batch.teacher_ids)
-        told = discriminator(judged, jnp.arange(2 * count) < count, jnp.full(2 * count, 0.5))
-        return mixture([(1.0, gain), (self.likelihood, likely), (1.0, told)])
+        discrimination = discriminator(logits, jnp.arange(2 * count) < count, jnp.full(2 * count, 0.5))
+        return mixture([(1.0, gain), (self.likelihood, likelihood), (1.0, discrimination)])

@@ -115,8 +115,8 @@ class GroupRelative(Method):
         logs = token_log_probs(models.policy, rollout)
         advantages = _spread(batch.targets["advantages"], logs)
         gain = ppo(logs, rollout.log_probabilities, advantages, mask, clip=self.clip, per=self.per)
-        held = sampled_kl(logs, batch.targets["reference"], mask, direction=self.direction, per=self.per)
-        return mixture([(1.0, gain), (self.beta, held)])
+        divergence = sampled_kl(logs, batch.targets["reference"], mask, direction=self.direction, per=self.per)
+        return mixture([(1.0, gain), (self.beta, divergence)])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,8 +169,8 @@ class ProximalPolicy(Method):
         mask, logs = written(rollout), token_log_probs(models.policy, rollout)
         values = models.critic.before_tokens(flat(rollout)).reshape(mask.shape)
         gain = ppo(logs, rollout.log_probabilities, targets["advantages"], mask, clip=self.clip, per="token")
-        missed = clipped_value_loss(values, targets["values"], targets["returns"], mask, clip=self.clip, per="token")
-        return mixture([(1.0, gain), (self.value_weight, missed)])
+        critic = clipped_value_loss(values, targets["values"], targets["returns"], mask, clip=self.clip, per="token")
+        return mixture([(1.0, gain), (self.value_weight, critic)])
 
 
 def _spread(advantages: Float[Array, "B K"], like: Float[Array, "B K N"]) -> Float[Array, "B K N"]:

@@ -1,4 +1,4 @@
-"""What tells good answers from bad ones: checks, trained models, judges."""
+"""Rewards, which give each answer a number, and judges, which compare two: checks, trained models, language models."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a reward judges and what it gives: text in, one number per answer out.
+"""What a reward takes and gives: text in, one number per answer out.
 
 Axis letters: B answers.
 """
@@ -19,7 +19,7 @@ class Answer:
     text: str
     tokens: int  # of the text, the stop token among them
     finished: bool = True  # whether a stop token was written; False if the limit on new tokens cut the answer off
-    columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what else the prompt's line in the file held
+    columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the rest of the prompt's line in its file
 
 
 Reward = Callable[[Sequence[Answer]], Float[np.ndarray, "B"]]
@@ -27,20 +27,21 @@ Reward = Callable[[Sequence[Answer]], Float[np.ndarray, "B"]]
 
 
 def rewards_of(reward: Reward, answers: Sequence[Answer], name: str = "the reward") -> Float[np.ndarray, "B"]:
-    """What the answers get, as float32.
+    """The rewards of answers, as float32.
 
-    Raises ValueError where the reward gives another number of numbers than there are answers, and ArithmeticError where
+    Raises ValueError where the reward does not give one number for each answer, and ArithmeticError where
     one is not finite; both say which reward and which answer.
     """
-    found = np.asarray(reward(answers))
-    if found.shape != (len(answers),) or found.dtype.kind not in "biuf":
+    values = np.asarray(reward(answers))
+    if values.shape != (len(answers),) or values.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} gave {found.dtype}{list(found.shape)} for {len(answers)} answers; it must give one number for each"
+            f"{name} gave {values.dtype}{list(values.shape)} for {len(answers)} answers; "
+            "it must give one number for each"
         )
-    if not np.isfinite(found).all():
-        first = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise ArithmeticError(f"{name} is {found[first]} for the answer {_brief(answers[first].text)}")
-    return found.astype(np.float32)
+    if not np.isfinite(values).all():
+        first = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ArithmeticError(f"{name} is {values[first]} for the answer {_brief(answers[first].text)}")
+    return values.astype(np.float32)
 
 
 def _brief(text: str) -> str:

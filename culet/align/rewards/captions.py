@@ -107,7 +107,7 @@ def swapped(
 
     A kind is drawn among those that occur, then a word of it, then its substitute. One that is rarer, by `counts`, than
     what it stands for is given up in proportion, as Metropolis does: changed captions then hold each word as often as
-    true ones, and which is which cannot be told without the premise. None where it is given up or no word can change.
+    true ones, and they cannot be told apart without the premise. None where it is given up or no word can change.
     """
     used = {*_words(hypothesis), *_words(premise)}
     places: dict[str, list[tuple[re.Match[str], list[str]]]] = {}

@@ -86,10 +86,10 @@ def length_penalty(*, per_unit: float, unit: Unit = "tokens") -> Reward:
 
 
 def keywords(*, wanted: Sequence[str] = (), forbidden: Sequence[str] = ()) -> Reward:
-    """The share of what is asked that the answer does: each wanted word in it, each forbidden word not in it.
+    """The fraction of what is asked that the answer does: each wanted word in it, each forbidden word not in it.
 
-    Words (or phrases) are found whole and in either case. Raises ValueError where none is given, one is empty, or one
-    is both wanted and forbidden.
+    Words (or phrases) count where they stand whole, in either case. Raises ValueError where none is given, one is
+    empty, or one is both wanted and forbidden.
     """
     if isinstance(wanted, str) or isinstance(forbidden, str):
         raise ValueError("wanted and forbidden are lists of words, not one text")
@@ -99,12 +99,12 @@ def keywords(*, wanted: Sequence[str] = (), forbidden: Sequence[str] = ()) -> Re
     if both := {word.casefold() for word in wanted} & {word.casefold() for word in forbidden}:
         raise ValueError(f"the keyword {sorted(both)[0]!r} is both wanted and forbidden")
 
-    def share(answer: Answer) -> float:
+    def fraction(answer: Answer) -> float:
         done = sum(bool(word.search(answer.text)) for word in inside)
         done += sum(not word.search(answer.text) for word in outside)
         return done / (len(inside) + len(outside))
 
-    return _each(share)
+    return _each(fraction)
 
 
 def keyword_count(*, keyword: str, at_least: int = 0, at_most: int | None = None) -> Reward:
@@ -144,8 +144,8 @@ def standardised(*, reward: Reward, answers: Sequence[Answer]) -> Reward:
     Rewards of any scale then go with one strength of a penalty, or into one sum. Raises as `rewards_of` does, and
     ValueError where all answers get the same.
     """
-    found = rewards_of(reward, answers).astype(np.float64)
-    mean, deviation = found.mean(), found.std()
+    values = rewards_of(reward, answers).astype(np.float64)
+    mean, deviation = values.mean(), values.std()
     if not deviation > 0:
         raise ValueError(f"the reward gives all {len(answers)} answers the same, {mean:g}, and so has no deviation")
     return lambda answers: (np.asarray(reward(answers), np.float64) - mean) / deviation
@@ -176,8 +176,8 @@ def _normal(text: str) -> str:
 
 def _number(text: str) -> Decimal | None:
     _, mark, marked = text.rpartition("####")
-    found = _NUMBER.findall(marked if mark else text)
-    return Decimal(found[0 if mark else -1].replace(",", "").replace("$", "")) if found else None
+    numbers = _NUMBER.findall(marked if mark else text)
+    return Decimal(numbers[0 if mark else -1].replace(",", "").replace("$", "")) if numbers else None
 
 
 def _whole_word(word: str) -> re.Pattern[str]:

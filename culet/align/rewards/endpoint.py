@@ -233,7 +233,7 @@ def _parsed(body: bytes) -> Reply:
 class EndpointJudge:
     """Prefers the answer whose label an endpoint's model would rather write; both orders are averaged.
 
-    Where the reply has the log-probabilities of its first token, the probability of the first label is its share of
+    Where the reply has the log-probabilities of its first token, the probability of the first label is its fraction of
     those of both; else, or where neither label is among the likeliest tokens, the first label in the reply's text wins
     for certain. A reply without a label is a tie, 0.5, and counts in `unreadable`. Templates and ties are as for
     `ModelJudge`. Calls raise `EndpointError` as `Endpoint` does, and where no reply of a call has a label.
@@ -262,9 +262,9 @@ class EndpointJudge:
 
     def shown(self, firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         """The same in the one order in which they are given: what `position_bias` measures."""
-        found = _replies(self.endpoint, self.ask(firsts, seconds), self.labels)
-        self.unreadable += sum(masses is None for masses in found)
-        return np.array([0.5 if masses is None else masses[0] for masses in found], np.float32)
+        replies = _replies(self.endpoint, self.ask(firsts, seconds), self.labels)
+        self.unreadable += sum(masses is None for masses in replies)
+        return np.array([0.5 if masses is None else masses[0] for masses in replies], np.float32)
 
 
 class EndpointScore:
@@ -283,22 +283,22 @@ class EndpointScore:
 
     def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
         """One score from -1 to 1 per answer."""
-        found = _replies(self.endpoint, self.ask(answers), SCORES)
-        self.unreadable += sum(masses is None for masses in found)
-        means = [5.5 if masses is None else float(np.dot(masses, np.arange(1, 11))) for masses in found]
+        replies = _replies(self.endpoint, self.ask(answers), SCORES)
+        self.unreadable += sum(masses is None for masses in replies)
+        means = [5.5 if masses is None else float(np.dot(masses, np.arange(1, 11))) for masses in replies]
         return ((np.array(means) - 5.5) / 4.5).astype(np.float32)
 
 
 def _replies(endpoint: Endpoint, texts: Sequence[str], labels: Sequence[str]) -> list[list[float] | None]:
     """The probability of each label in each reply, None where a reply has none."""
     replies = endpoint.ask(texts)
-    found = [_masses(reply, labels) for reply in replies]
-    if replies and not any(found):
+    by_label = [_masses(reply, labels) for reply in replies]
+    if replies and not any(by_label):
         raise EndpointError(
             f"{endpoint.url}: no reply has one of the labels {', '.join(labels)}; one is {replies[0].text[:60]!r}. Say "
             "in the template what to reply with, or take another model"
         )
-    return found
+    return by_label
 
 
 def _masses(reply: Reply, labels: Sequence[str]) -> list[float] | None:
@@ -320,5 +320,5 @@ def _masses(reply: Reply, labels: Sequence[str]) -> list[float] | None:
 def _written(text: str, labels: Sequence[str]) -> str | None:
     """The label that stands first in the text as a word of its own."""
     longest = sorted(labels, key=len, reverse=True)
-    found = re.search(r"(?<!\w)(?:" + "|".join(map(re.escape, longest)) + r")(?!\w)", text)
-    return found[0] if found else None
+    label = re.search(r"(?<!\w)(?:" + "|".join(map(re.escape, longest)) + r")(?!\w)", text)
+    return label[0] if label else None

@@ -166,9 +166,9 @@ def _objects(paths: Iterable[str | Path], name: str) -> Iterator[tuple[str, dict
     files = find_files(paths, _ENDINGS)
     empty = True
     for file in files:
-        for found in read_objects(file):
+        for line in read_objects(file):
             empty = False
-            yield found
+            yield line
     if empty:
         raise ValueError(f"{', '.join(map(str, files))}: no {name} in there")
 

@@ -17,7 +17,7 @@ from culet.core.text import data_file, read_objects, read_text
 
 
 def human_statements(name: str) -> list[Statement]:
-    """The statements of one of `HUMAN_SETS`, their labels the share of people who said that it follows.
+    """The statements of one of `HUMAN_SETS`, their labels the fraction of people who said that it follows.
 
     * "qags-cnndm", "qags-xsum": sentences of summaries and their articles, three judges each (2004.04228);
     * "begin-wow-dev", "begin-wow-test": responses and the passage they should rest on (2105.00071), without the few

@@ -92,8 +92,8 @@ def nth_paragraph_first_word(text: str, *, num_paragraphs: int, nth_paragraph: i
     parts = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     if len(parts) != num_paragraphs or not 1 <= nth_paragraph <= len(parts):
         return False
-    found = _WORD.search(parts[nth_paragraph - 1])
-    return found is not None and found[0].casefold() == first_word.casefold()
+    word = _WORD.search(parts[nth_paragraph - 1])
+    return word is not None and word[0].casefold() == first_word.casefold()
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
@@ -141,7 +141,7 @@ def json_format(text: str) -> bool:
 
 def title(text: str) -> bool:
     """A title stands in double angular brackets: <<title>>."""
-    return any(found.strip() for found in re.findall(r"<<([^<>\n]+)>>", text))
+    return any(inside.strip() for inside in re.findall(r"<<([^<>\n]+)>>", text))
 
 
 def two_responses(text: str) -> bool:
@@ -239,7 +239,7 @@ KINDS: dict[str, Callable[..., bool]] = {
 
 
 class Accuracies(NamedTuple):
-    """Shares of prompts all of whose instructions are followed, and of all instructions (2311.07911)."""
+    """Fractions of prompts all of whose instructions are followed, and of all instructions (2311.07911)."""
 
     prompt_strict: float
     instruction_strict: float
@@ -268,15 +268,15 @@ def follows(text: str, instruction: str, arguments: Mapping[str, Any], *, loose:
 
 
 def instructions_followed(*, loose: bool = False, every: bool = False) -> Reward:
-    """The share of its prompt's instructions that an answer follows; with `every` 1 if it follows all, else 0.
+    """The fraction of its prompt's instructions that an answer follows; with `every` 1 if it follows all, else 0.
 
     The prompt's line holds them as IFEval's file does: `instruction_id_list`, a list of ids, and `kwargs`, a list of as
     many objects. Calls raise ValueError where it does not, and as `follows` does.
     """
 
     def reward(answers: Sequence[Answer]) -> Float[np.ndarray, "B"]:
-        shares = [np.mean(_followed(answer, loose)) for answer in answers]
-        return np.array([float(share == 1) if every else share for share in shares], np.float64)
+        fractions = [np.mean(_followed(answer, loose)) for answer in answers]
+        return np.array([float(fraction == 1) if every else fraction for fraction in fractions], np.float64)
 
     return reward
 
@@ -288,11 +288,11 @@ def accuracies(answers: Sequence[Answer]) -> Accuracies:
     """
     if not answers:
         raise ValueError("there are no answers to judge")
-    shares = []
+    fractions = []
     for loose in (False, True):
         rows = [_followed(answer, loose) for answer in answers]
-        shares += [np.mean([all(row) for row in rows]), np.mean(np.concatenate(rows))]
-    return Accuracies(*map(float, shares))
+        fractions += [np.mean([all(row) for row in rows]), np.mean(np.concatenate(rows))]
+    return Accuracies(*map(float, fractions))
 
 
 def _followed(answer: Answer, loose: bool) -> list[bool]:

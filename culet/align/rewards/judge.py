@@ -88,10 +88,10 @@ def checked_template(template: str, places: Sequence[str]) -> str:
         parts = list(Formatter().parse(template))
     except ValueError as problem:
         raise ValueError(f"the judge's template cannot be read ({problem}); write braces of its own twice") from None
-    found = {name for _, name, _, _ in parts if name is not None}
-    if odd := sorted(found - set(places)):
+    names = {name for _, name, _, _ in parts if name is not None}
+    if odd := sorted(names - set(places)):
         raise ValueError(f"the judge's template has a place {{{odd[0]}}}; its places are {wanted}")
-    if missing := [place for place in places if place not in found]:
+    if missing := [place for place in places if place not in names]:
         raise ValueError(f"the judge's template has no {{{missing[0]}}}; its places are {wanted}")
     if formatted := [name for _, name, form, conversion in parts if form or conversion]:
         raise ValueError(f"the judge's template formats {{{formatted[0]}}}; write the name alone")
@@ -148,8 +148,8 @@ class ModelJudge:
                     "and two different ones"
                 )
         contexts = [context for context, _ in questions]
-        found = self._reader.after(contexts, [[tail[0] for tail in tails] for _, tails in questions])
-        return np.exp(found[:, 0] - np.logaddexp(found[:, 0], found[:, 1])).astype(np.float32)
+        logs = self._reader.after(contexts, [[tail[0] for tail in tails] for _, tails in questions])
+        return np.exp(logs[:, 0] - np.logaddexp(logs[:, 0], logs[:, 1])).astype(np.float32)
 
 
 class ModelScore:
@@ -181,11 +181,11 @@ class ModelScore:
         stems = [(row, stem) for row, (_, tails) in enumerate(questions) for stem in _stems(tails)]
         contexts = [questions[row][0] + list(stem) for row, stem in stems]
         wanted = [[tail[len(stem)] if _goes_on(tail, stem) else 0 for tail in questions[row][1]] for row, stem in stems]
-        found = dict(zip(stems, self._reader.after(contexts, wanted), strict=True))
+        logs_after = dict(zip(stems, self._reader.after(contexts, wanted), strict=True))
         scores = np.zeros(len(answers), np.float32)
         for row, (_, tails) in enumerate(questions):
             logs = [
-                sum(float(found[row, tuple(tail[:at])][label]) for at in range(len(tail)))
+                sum(float(logs_after[row, tuple(tail[:at])][label]) for at in range(len(tail)))
                 for label, tail in enumerate(tails)
             ]
             scores[row] = (_mean_score(logs, tails) - 5.5) / 4.5
@@ -227,15 +227,15 @@ class _Reader:
             contexts = encode_many([[{"role": "user", "content": text}] for text in texts], self.tokenizer)
             tails = [self.tokenizer.encode(label, bos=False) for label in labels]
             return [(context, tails) for context in contexts]
-        found = []
+        parts = []
         for text in texts:
             wholes = [self.tokenizer.encode(text + label, special=False) for label in labels]
             shared = next(
                 (at for at, column in enumerate(zip(*wholes, strict=False)) if len(set(column)) > 1),
                 min(map(len, wholes)),
             )
-            found.append((wholes[0][:shared], [whole[shared:] for whole in wholes]))
-        return found
+            parts.append((wholes[0][:shared], [whole[shared:] for whole in wholes]))
+        return parts
 
     def after(self, contexts: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> Float[np.ndarray, "B K"]:
         """The log-probability of each wanted token right after its context, in batches of like length."""
@@ -245,20 +245,20 @@ class _Reader:
                 f"a question for the judge has {longest} tokens, but its context is {config.context}; shorten prompts, "
                 "answers or the template, or take another judge"
             )
-        found = np.zeros((len(contexts), len(wanted[0]) if wanted else 0), np.float64)
+        logs = np.zeros((len(contexts), len(wanted[0]) if wanted else 0), np.float64)
         order = np.argsort([len(context) for context in contexts], kind="stable")
         for start in range(0, len(order), self.rows):
             chosen = order[start : start + self.rows]
             slots = max(LEAST_SLOTS, 1 << (len(contexts[chosen[-1]]) - 1).bit_length())
             tokens, lengths = np.zeros((self.rows, slots), np.int32), np.ones(self.rows, np.int32)
-            ids = np.zeros((self.rows, found.shape[1]), np.int32)
+            ids = np.zeros((self.rows, logs.shape[1]), np.int32)
             for row, place in enumerate(chosen):
                 lengths[row] = len(contexts[place])
                 tokens[row, : lengths[row]], ids[row] = contexts[place], wanted[place]
-            found[chosen] = _after(self.model, *map(jnp.asarray, (tokens, lengths, ids)))[: len(chosen)]
-        if not np.isfinite(found).all():
+            logs[chosen] = _after(self.model, *map(jnp.asarray, (tokens, lengths, ids)))[: len(chosen)]
+        if not np.isfinite(logs).all():
             raise ArithmeticError("the judge's logits are not finite; check its weights")
-        return found
+        return logs
 
 
 @eqx.filter_jit

@@ -53,7 +53,7 @@ def can_be(text: str, language: str) -> bool:
     Raises ValueError for a code that is not in `LANGUAGES`.
     """
     if language not in _SCRIPTS:
-        raise ValueError(f"language {language!r} cannot be told; those that can are {', '.join(LANGUAGES)}")
+        raise ValueError(f"language {language!r} is not known; those that are: {', '.join(LANGUAGES)}")
     scripts = Counter(_script(letter) for letter in text if letter.isalpha())
     if 2 * sum(scripts[name] for name in _SCRIPTS[language]) <= scripts.total():
         return False

@@ -20,7 +20,7 @@ from culet.align.rewards.examples import Statement
 from culet.align.rewards.overlap import content_words, stem, words
 
 SIGNS = (
-    "share of content words that the premise has", *(f"{kind}s that it has not" for kind in KINDS),
+    "fraction of content words that the premise has", *(f"{kind}s that it has not" for kind in KINDS),
     *(f"{kind}s in place of others that it has" for kind in KINDS),
     "mean log-lift of content words", "any statement",
 )  # fmt: skip
@@ -29,7 +29,7 @@ RAREST = 5  # times that a word must have been said to be known
 FLOOR = 1e-2  # of a lift
 COPIED = 20.0  # the lift of an unknown word that the premise has
 RIDGE = 1e-4
-FOR_LIFTS = 0.75  # share of the statements; the others, whose words the lifts have not seen together, weigh the signs
+FOR_LIFTS = 0.75  # of the statements; the others, whose words the lifts have not seen together, weigh the signs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,9 +63,9 @@ class LexicalScorer:
         other = Counter(kind for kind, group in kinds if not read.isdisjoint(group))
         beside = [self.vocabulary[name] for name in _stems(premise) if name in self.vocabulary]
         lifts = [self._log_lift(stem(word), beside, known) for word in said]
-        share = 1 - len(unread) / len(said) if said else 0.0
+        fraction = 1 - len(unread) / len(said) if said else 0.0
         return [
-            share, *(new[kind] for kind in KINDS), *(other[kind] for kind in KINDS),
+            fraction, *(new[kind] for kind in KINDS), *(other[kind] for kind in KINDS),
             sum(lifts) / max(len(lifts), 1), 1.0,
         ]  # fmt: skip
 
@@ -103,7 +103,7 @@ def _weights(signs: Float[np.ndarray, "B F"], labels: Float[np.ndarray, "B"]) ->
 
 
 def _learned_lifts(statements: Sequence[Statement]) -> tuple[dict[str, int], Float[np.ndarray, "V V"]]:
-    """P(word of a hypothesis | word of its premise) over P(word), each row held to P(word) by one word's weight."""
+    """P(word of a hypothesis | word of its premise) over P(word), each row shrunk to P(word) by one word's weight."""
     stems = [(_stems(each.premise), _stems(each.hypothesis)) for each in statements]
     counts = Counter(name for _, said in stems for name in said)
     vocabulary = {name: place for place, (name, count) in enumerate(counts.most_common()) if count >= RAREST}
@@ -114,15 +114,15 @@ def _learned_lifts(statements: Sequence[Statement]) -> tuple[dict[str, int], Flo
     read = np.concatenate([np.tile(premise, len(said)) for premise, said in pairs]).astype(int)
     said = np.concatenate([np.repeat(said, len(premise)) for premise, said in pairs]).astype(int)
     sizes = np.concatenate([np.full(len(said) * bool(premise), len(premise)) for premise, said in pairs])
-    word = np.repeat(np.arange(len(sizes)), sizes)  # of the hypotheses, whose every pair has a share in explaining it
+    word = np.repeat(np.arange(len(sizes)), sizes)  # of the hypotheses, every pair of which explains it in part
     base = np.array([counts[name] for name in vocabulary], np.float64)
     base /= base.sum()
     table = np.repeat(base[None], size, axis=0)
     for _ in range(ROUNDS):
         likely = table[read, said]
-        shares = likely / np.bincount(word, likely)[word]
-        found = np.bincount(read * size + said, shares, minlength=size * size).reshape(size, size)
-        table = (found + base[None]) / (found.sum(axis=1, keepdims=True) + 1)
+        explained = likely / np.bincount(word, likely)[word]
+        expected = np.bincount(read * size + said, explained, minlength=size * size).reshape(size, size)
+        table = (expected + base[None]) / (expected.sum(axis=1, keepdims=True) + 1)
     return vocabulary, (table / base[None]).astype(np.float32)
 
 

@@ -39,14 +39,14 @@ def stem(word: str) -> str:
 
 
 def word_precision(text: str, sources: Sequence[str]) -> float:
-    """The share of the text's content words that occur, stem by stem, in any of the sources; 0 for a text without."""
+    """The fraction of the text's content words whose stems occur in any of the sources; 0 for a text without."""
     known = {stem(word) for source in sources for word in words(source)}
     said = [stem(word) in known for word in content_words(text)]
     return sum(said) / len(said) if said else 0.0
 
 
 def coverage(text: str, sources: Sequence[str]) -> float:
-    """The share of what at least two of the sources say, content words stem by stem, that the text says too.
+    """The fraction of what at least two of the sources say, content words stem by stem, that the text says too.
 
     1 where no two sources share a content word.
     """

@@ -20,8 +20,8 @@ class PositionBias(NamedTuple):
     """What a judge makes of the order in which two answers are shown. Without bias: 0, 0 and 0.5."""
 
     pairs: int
-    changed: float  # the share of pairs whose verdict (first, second or tie) is another one in the other order
-    reversed: float  # the share of pairs whose winner loses in the other order
+    changed: float  # the fraction of pairs whose verdict (first, second or tie) is another one in the other order
+    reversed: float  # the fraction of pairs whose winner loses in the other order
     shown_first: float  # the mean probability of whatever answer is shown first, over both orders
 
 
@@ -38,23 +38,23 @@ def probabilities_of(
 ) -> Float[np.ndarray, "B"]:
     """P(firsts[i] is preferred to seconds[i]) of each pair i, as float32.
 
-    Raises ValueError where there are not as many of either, or the judge gives another number of numbers, and
+    Raises ValueError where the two differ in number, or the judge does not give one number for each pair, and
     ArithmeticError where one is no probability; all say which judge.
     """
     if len(firsts) != len(seconds):
         raise ValueError(
             f"{name} was given {len(firsts)} first answers and {len(seconds)} second ones; pairs are needed"
         )
-    found = np.asarray(preference(firsts, seconds))
-    if found.shape != (len(firsts),) or found.dtype.kind not in "biuf":
+    values = np.asarray(preference(firsts, seconds))
+    if values.shape != (len(firsts),) or values.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} gave {found.dtype}{list(found.shape)} for {len(firsts)} pairs; it must give one number for each"
+            f"{name} gave {values.dtype}{list(values.shape)} for {len(firsts)} pairs; it must give one number for each"
         )
-    wrong = ~((found >= 0) & (found <= 1))
+    wrong = ~((values >= 0) & (values <= 1))
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
-        raise ArithmeticError(f"{name} gave {found[first]} for pair {first}; it must give a probability, from 0 to 1")
-    return found.astype(np.float32)
+        raise ArithmeticError(f"{name} gave {values[first]} for pair {first}; it must give a probability, from 0 to 1")
+    return values.astype(np.float32)
 
 
 def both_orders(
@@ -94,8 +94,8 @@ def preferred_by(reward: Reward, *, temperature: float = 1.0) -> Preference:
         raise ValueError(f"temperature is {temperature}; it must be 0 (the greater reward wins) or positive")
 
     def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "B"]:
-        found = rewards_of(reward, [*firsts, *seconds]).astype(np.float64)
-        margins = found[: len(firsts)] - found[len(firsts) :]
+        rewards = rewards_of(reward, [*firsts, *seconds]).astype(np.float64)
+        margins = rewards[: len(firsts)] - rewards[len(firsts) :]
         wins = (1 + np.sign(margins)) / 2 if temperature == 0 else expit(margins / temperature)
         return wins.astype(np.float32)
 

@@ -90,7 +90,7 @@ def scores(model: RewardModel, texts: Sequence[Sequence[int]], batch_size: int =
             "cut: give shorter texts or a model with a longer context"
         )
     slots = np.array([_slots(int(length), context) for length in lengths])
-    found = np.zeros(len(texts), np.float32)
+    result = np.zeros(len(texts), np.float32)
     pending = []  # on the device until the end, so that batches follow each other without a wait
     for size in np.unique(slots):
         alike = np.flatnonzero(slots == size)
@@ -102,8 +102,8 @@ def scores(model: RewardModel, texts: Sequence[Sequence[int]], batch_size: int =
                 counts[row] = lengths[number]
             pending.append((chosen, _batch_scores(model, jnp.asarray(tokens), jnp.asarray(counts))))
     for chosen, values in pending:
-        found[chosen] = np.asarray(values)[: len(chosen)]
-    return found
+        result[chosen] = np.asarray(values)[: len(chosen)]
+    return result
 
 
 def _slots(length: int, context: int) -> int:
@@ -121,15 +121,15 @@ def judgement(*, remat: bool = False, scan: bool = False) -> Objective:
     def loss(model: RewardModel, batch: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
         del key
         read = jax.vmap(jax.vmap(lambda tokens, length: model(tokens, length, remat=remat, scan=scan)))
-        found = read(batch["tokens"], batch["lengths"])
-        first, second = found[:, 0], found[:, 1] if found.shape[1] == 2 else jnp.zeros_like(found[:, 0])
+        scored = read(batch["tokens"], batch["lengths"])
+        first, second = scored[:, 0], scored[:, 1] if scored.shape[1] == 2 else jnp.zeros_like(scored[:, 0])
         return bradley_terry(first, second, batch["labels"], batch["weights"])
 
     return loss
 
 
 def evaluate_judgement(model: RewardModel, rows: Rows, batch_size: int = 16) -> dict[str, float]:
-    """The mean loss in nats over `rows`, and the `accuracy`: the share of labels other than 0.5 that it agrees with.
+    """The mean loss in nats over `rows`, and the `accuracy`: the fraction of labels other than 0.5 that it agrees with.
 
     The accuracy of labels that are all 0.5 is NaN.
     """
@@ -138,8 +138,8 @@ def evaluate_judgement(model: RewardModel, rows: Rows, batch_size: int = 16) -> 
         batch = {
             name: jnp.asarray(filled(array[start : start + batch_size], batch_size)) for name, array in rows.items()
         }
-        found = _sums(model, batch)
-        sums.append((found.total, found.weight, found.metrics["accuracy"], found.metrics["decided"]))
+        loss = _sums(model, batch)
+        sums.append((loss.total, loss.weight, loss.metrics["accuracy"], loss.metrics["decided"]))
     total, weight, right, decided = (np.sum(part, dtype=np.float64) for part in zip(*jax.device_get(sums), strict=True))
     return {"loss": float(total / weight), "accuracy": float(right / decided) if decided else float("nan")}
 
@@ -243,8 +243,8 @@ def entailed(
             Statement(premise=_premise(answer, number, premise), hypothesis=answer.text, label=0.5)
             for number, answer in enumerate(answers)
         ]
-        found = log_odds(statements)
-        return -np.logaddexp(np.zeros_like(found), -found)
+        odds = log_odds(statements)
+        return -np.logaddexp(np.zeros_like(odds), -odds)
 
     return judge
 
@@ -266,10 +266,10 @@ def _check(model: RewardModel, meaning: Meaning) -> None:
 def _premise(answer: Answer, number: int, column: str | None) -> str:
     if column is None:
         return answer.prompt
-    found = answer.columns.get(column)
-    if not isinstance(found, str):
+    text = answer.columns.get(column)
+    if not isinstance(text, str):
         raise ValueError(f"answer {number}: no text in the column {column!r}; columns: {', '.join(answer.columns)}")
-    return found
+    return text
 
 
 def save_reward_model(path: str | Path, model: RewardModel, tokenizer: Tokenizer, *, dtype: str | None = None) -> None:

@@ -25,7 +25,7 @@ def align(
     reward: Annotated[str | None, typer.Option(help="What gives each answer a number.", show_default=False)] = None,
     judge: Annotated[str | None, typer.Option(help="Or what compares two answers.", show_default=False)] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Another reward or judge, for the front.", show_default=False)
+        str | None, typer.Option(help="Another reward or judge, for the frontier.", show_default=False)
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -33,7 +33,7 @@ def align(
     ] = None,
     chat: Annotated[bool, typer.Option("--chat", help="Put each prompt as a user's turn.")] = False,
     same_judge: Annotated[
-        bool, typer.Option("--same-judge", help="Draw the front by the reward that is learned from.")
+        bool, typer.Option("--same-judge", help="Measure the frontier by the reward that is learned from.")
     ] = False,
     known: Annotated[bool, typer.Option("--list", help="Show methods, rewards, judges and all settings.")] = False,
 ) -> None:

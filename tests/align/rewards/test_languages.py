@@ -39,5 +39,5 @@ def test_scripts_alone_decide_where_a_script_has_one_language():
 
 def test_an_unknown_code_is_a_clear_error():
     assert len(LANGUAGES) > 25
-    with pytest.raises(ValueError, match="language 'xx' cannot be told; those that can are ar, bg"):
+    with pytest.raises(ValueError, match="language 'xx' is not known; those that are: ar, bg"):
         can_be("a", "xx")

@@ -60,11 +60,11 @@ def test_signs_by_hand():
     lifts = np.array([[4.0, 1.0], [1.0, 2.0]])
     bare = LexicalScorer({"dog": 0, "red": 1}, lifts, np.ones(len(SIGNS)))
     premise = "a dog in a red coat"
-    told, other, unknown, empty = bare.signs(
+    present, other, unknown, empty = bare.signs(
         [follows(premise, text) for text in ("the dogs are red", "a blue cat", "a zebra coat", "")]
     )
     names = list(KINDS)
-    assert told[0] == 1 and told[-2] == pytest.approx(np.mean(np.log([(4 + 1) / 2 + FLOOR, (1 + 2) / 2 + FLOOR])))
+    assert present[0] == 1 and present[-2] == pytest.approx(np.mean(np.log([(4 + 1) / 2 + FLOOR, (1 + 2) / 2 + FLOOR])))
     assert other[0] == 0 and other[-2] == pytest.approx(np.log(FLOOR))
     assert dict(zip(names, other[1:4], strict=True)) == {"colour": 1, "number": 0, "noun": 1}
     assert dict(zip(names, other[4:7], strict=True)) == {"colour": 1, "number": 0, "noun": 1}  # red, dog stand there

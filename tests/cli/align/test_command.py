@@ -45,8 +45,8 @@ def test_from_prompts_to_an_aligned_model(cli, folder, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (folder / "aligned" / "checkpoints").iterdir()}
     cli("align", *plan, "--out", "aligned")  # is done already
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "aligned" / "checkpoints").iterdir()}
-    told = cli.fails("align", *plan, "--out", "aligned", "--set", "recipe.seed=3")
-    assert "aligned holds a run with another plan (recipe differ)" in told
+    message = cli.fails("align", *plan, "--out", "aligned", "--set", "recipe.seed=3")
+    assert "aligned holds a run with another plan (recipe differ)" in message
 
 
 def test_a_judge_that_does_not_answer_stops_the_run(cli, folder, monkeypatch):
@@ -58,8 +58,8 @@ def test_a_judge_that_does_not_answer_stops_the_run(cli, folder, monkeypatch):
     )
     monkeypatch.setattr("culet.align.rewards.endpoint.LONGEST_WAIT", 0.01)
     _, err = cli("align", "plan.toml", *QUICK, code=1)
-    told = err.splitlines()[-1]  # behind the bar of the run
-    assert "http://127.0.0.1:9/chat/completions: no connection" in told and "is the server up" in told
+    message = err.splitlines()[-1]  # behind the bar of the run
+    assert "http://127.0.0.1:9/chat/completions: no connection" in message and "is the server up" in message
     assert not (folder / "judged" / "model.safetensors").exists()
 
 
@@ -76,7 +76,7 @@ def test_help_shows_a_plan(cli):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         (("--method", "magic"), "method 'magic' is unknown"),
         (("--model", "none"), "none"),
@@ -86,7 +86,7 @@ def test_help_shows_a_plan(cli):
     ],
     ids=str,
 )
-def test_bad_plans_leave_nothing_behind(cli, folder, monkeypatch, changed, told):
+def test_bad_plans_leave_nothing_behind(cli, folder, monkeypatch, changed, message):
     monkeypatch.chdir(folder)
     plan = {"--model": "model", "--prompts": "prompts.jsonl", "--method": "reinforce", "--reward": "length-near"}
     settings = [*QUICK, "--set", "reward.target=2", "--same-judge", "--out", "bad"]
@@ -95,5 +95,5 @@ def test_bad_plans_leave_nothing_behind(cli, folder, monkeypatch, changed, told)
             settings += [flag, value]
         else:
             plan[flag] = value
-    assert told in cli.fails("align", *(part for pair in plan.items() for part in pair), *settings)
+    assert message in cli.fails("align", *(part for pair in plan.items() for part in pair), *settings)
     assert not (folder / "bad").exists()

@@ -53,7 +53,7 @@ def test_whole_numbers_are_numbers(file):
 
 
 @pytest.mark.parametrize(
-    ("given", "settings", "told"),
+    ("given", "settings", "message"),
     [
         (flags(), ["reward.target=3"], "the evaluator equals the training reward: reward hacking would go unseen"),
         (flags(), [], "reward length-near needs 'target'"),
@@ -72,12 +72,12 @@ def test_whole_numbers_are_numbers(file):
     ],
     ids=str,
 )
-def test_what_is_wrong_is_told(given, settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_is_an_error(given, settings, message):
+    with pytest.raises(ValueError, match=message):
         read_plan(None, given, settings)
 
 
-def test_what_is_no_toml_is_told(tmp_path):
+def test_what_is_no_toml_is_an_error(tmp_path):
     (tmp_path / "plan.toml").write_text("model = ")
     with pytest.raises(ValueError, match=r"plan\.toml: not TOML"):
         read_plan(tmp_path / "plan.toml", {}, [])

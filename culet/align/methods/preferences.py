@@ -22,7 +22,7 @@ class Preferences(Method):
     """Learns from which of two completions was preferred.
 
     Offline the pairs are those of the data. Online the policy writes both and the judge says which is better, at every
-    step (Guo and others 2024, 2402.04792); pairs that it finds equally good teach nothing. The losses use
+    step (Guo and others 2024, 2402.04792); pairs that it finds equally good have no weight. The losses use
     log-probabilities at temperature 1, whatever the completions were drawn at.
     """
 
@@ -42,7 +42,7 @@ class Preferences(Method):
         return {"policy" if self.online else "data": 2}
 
     def compute_targets(self, models: Models, experience: Experience) -> Mapping[str, Array]:
-        """The reference's log-probabilities [B, 2], which is preferred [B], and whether either is [B]."""
+        """The reference's log-probabilities [B, 2]; the sign of the preference and its weight, 0 for ties, [B] both."""
         (rollout,) = experience.rollouts.values()
         first = jnp.ones(len(rollout.mask)) if not self.online else jnp.subtract(*experience.rewards["policy"].T)
         return {
