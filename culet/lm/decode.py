@@ -1,8 +1,8 @@
 """Token by token: a batch of prompts read in pieces, then one compiled loop that writes.
 
-Rows that begin together are padded on the left, so that all share the slot they write to; positions below zero are
-padding, which neither attention nor recurrence sees. In a batch that rows enter and leave while it runs (`idle`,
-`insert`), each row has a slot of its own. Either way a row's tokens are those it would get alone.
+Rows that begin together are padded on the left, so that their last tokens are read together; positions below zero are
+padding, which neither attention nor recurrence sees. Each row then has a place of its own in its caches, so that rows
+may enter and leave a batch while it runs (`idle`, `insert`). A row's tokens are those it would get alone.
 
 Axis letters: B rows, P prompt slots, N new tokens, V vocabulary, D width, S stop tokens.
 """
@@ -25,20 +25,16 @@ ROUND = 64  # lengths are rounded up to multiples of this, so that few of them n
 
 
 class Decoding(eqx.Module):
-    """A batch of sequences in the making.
-
-    `at` and `count` are one number for all rows, or one each once rows have been inserted: the shared slot is quicker
-    to write to when rows are many and the model is small.
-    """
+    """A batch of sequences in the making."""
 
     states: tuple[State, ...]
     hidden: Float[Array, "B D"]  # of the last token of each row
-    at: Int[Array, ""] | Int[Array, "B"]  # slots that are filled
+    at: Int[Array, "B"]  # slots that are filled, the padding among them
     padding: Int[Array, "B"]  # slots on the left of each row that hold nothing
     tokens: Int[Array, "B N"]
     log_probabilities: Float[Array, "B N"]  # under the model itself
     drawn: Float[Array, "B N"] | None  # under what was drawn from, if that is to be kept
-    count: Int[Array, ""] | Int[Array, "B"]  # how many of N are written
+    count: Int[Array, "B"]  # how many of N are written
     done: Bool[Array, "B"]
     lengths: Int[Array, "B"]  # tokens of each row before it was done
     seen: Bool[Array, "B V"] | None
@@ -102,10 +98,10 @@ def begin(
         )
     assert hidden is not None
     return Decoding(
-        states=states, hidden=hidden, at=jnp.int32(slots), padding=jnp.asarray(padding),
+        states=states, hidden=hidden, at=jnp.full((rows,), slots, jnp.int32), padding=jnp.asarray(padding),
         tokens=jnp.zeros((rows, room), jnp.int32), log_probabilities=jnp.zeros((rows, room), jnp.float32),
         drawn=jnp.zeros((rows, room), jnp.float32) if track_drawn else None,
-        count=jnp.int32(0), done=jnp.zeros((rows,), bool), lengths=jnp.zeros((rows,), jnp.int32),
+        count=jnp.zeros((rows,), jnp.int32), done=jnp.zeros((rows,), bool), lengths=jnp.zeros((rows,), jnp.int32),
         seen=seen_in(tokens, positions >= 0, model.config.vocabulary) if track_seen else None,
         keys=jax.random.clone(keys),
     )  # fmt: skip
@@ -167,8 +163,8 @@ def insert(model: Decoder, decoding: Decoding, row: int, fresh: Decoding, source
     already, and if the batch counts the tokens seen, or keeps what it drew from, and `fresh` does not.
     """
     slots, padding, written = jax.device_get((fresh.at, fresh.padding, fresh.count))
-    length, room = int(np.broadcast_to(slots, padding.shape)[source] - padding[source]), decoding.tokens.shape[1]
-    if np.any(written):
+    length, room = int(slots[source] - padding[source]), decoding.tokens.shape[1]
+    if written[source]:
         raise ValueError("a row can be inserted only before it writes its first token")
     for name in ("seen", "drawn"):
         if getattr(decoding, name) is not None and getattr(fresh, name) is None:
@@ -188,8 +184,8 @@ def insert(model: Decoder, decoding: Decoding, row: int, fresh: Decoding, source
 @eqx.filter_jit(donate="all-except-first")
 def _insert(fixed, decoding: Decoding) -> Decoding:
     fresh, row, source = fixed
-    rows, padding = decoding.padding.shape, fresh.padding[source]
-    length = jnp.broadcast_to(fresh.at, fresh.padding.shape)[source] - padding
+    padding = fresh.padding[source]
+    length = fresh.at[source] - padding
 
     def put(table: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(table, new[None].astype(table.dtype), row, axis=0)
@@ -204,12 +200,12 @@ def _insert(fixed, decoding: Decoding) -> Decoding:
     return Decoding(
         states=tuple(map(put_state, decoding.states, fresh.states)),
         hidden=put(decoding.hidden, fresh.hidden[source]),
-        at=put(jnp.broadcast_to(decoding.at, rows), length),
+        at=put(decoding.at, length),
         padding=put(decoding.padding, jnp.int32(0)),
         tokens=put(decoding.tokens, jnp.zeros_like(decoding.tokens[0])),
         log_probabilities=put(decoding.log_probabilities, jnp.zeros_like(decoding.log_probabilities[0])),
         drawn=None if decoding.drawn is None else put(decoding.drawn, jnp.zeros_like(decoding.drawn[0])),
-        count=put(jnp.broadcast_to(decoding.count, rows), jnp.int32(0)),
+        count=put(decoding.count, jnp.int32(0)),
         done=put(decoding.done, jnp.bool_(False)),
         lengths=put(decoding.lengths, jnp.int32(0)),
         seen=None if decoding.seen is None or fresh.seen is None else put(decoding.seen, fresh.seen[source]),
@@ -245,18 +241,15 @@ def _advance(fixed, decoding: Decoding) -> Decoding:
 
 def _write(model, sampling, stop_ids, decoding: Decoding) -> Decoding:
     """Chooses a token for every row from the last hidden vectors, then runs the model on it."""
-    by_row = 0 if decoding.at.ndim else None
     logits = jax.vmap(lambda hidden: model.logits(hidden[None])[0])(decoding.hidden)
-    keys = jax.vmap(jax.random.fold_in, (0, by_row))(decoding.keys, decoding.count)
+    keys = jax.vmap(jax.random.fold_in)(decoding.keys, decoding.count)
     tokens, log_probabilities = jax.vmap(sampling)(logits, decoding.seen, keys)
     drawn = decoding.drawn
     if drawn is not None:
         drawn = _put(drawn, jax.vmap(sampling.log_probability)(logits, decoding.seen, tokens), decoding.count)
     done = decoding.done | jnp.any(tokens[:, None] == stop_ids[None, :], axis=1)
     positions = decoding.at - decoding.padding
-    hidden, states = jax.vmap(model.extend, (0, 0, 0, by_row))(
-        tokens[:, None], positions[:, None], decoding.states, decoding.at
-    )
+    hidden, states = jax.vmap(model.extend)(tokens[:, None], positions[:, None], decoding.states, decoding.at)
     seen = decoding.seen
     if seen is not None:
         seen = jax.vmap(lambda row, token: row.at[token].set(True))(seen, tokens)
@@ -276,11 +269,9 @@ def _write(model, sampling, stop_ids, decoding: Decoding) -> Decoding:
     )
 
 
-def _put(table: Array, column: Array, index: Int[Array, ""] | Int[Array, "B"]) -> Array:
-    """`column` in place `index` of each row; nowhere in a row that has no such place."""
-    if index.ndim == 0:
-        return jax.lax.dynamic_update_slice_in_dim(table, column[:, None], index, axis=1)
-    return jnp.where(jnp.arange(table.shape[1])[None] == index[:, None], column[:, None], table)
+def _put(table: Array, column: Array, places: Int[Array, "B"]) -> Array:
+    """`column` in each row's own place; nowhere in a row that has no such place."""
+    return table.at[jnp.arange(len(table)), places].set(column, mode="drop")
 
 
 def _round_up(number: int, multiple: int) -> int:

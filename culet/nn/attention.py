@@ -22,7 +22,7 @@ R rows of queries (G T), D width.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt16
 
 from culet.nn.linear import Linear
 from culet.nn.norm import RMSNorm
@@ -33,10 +33,33 @@ QUERY_BLOCK = 512  # queries per block once a sequence is longer than two blocks
 
 
 class KeyValueCache(eqx.Module):
-    """Rotated keys and values of one sequence: a ring of the last S slots, or all of them when S is the capacity."""
+    """Rotated keys and values of one sequence: a ring of the last S slots, or all of them when S is the capacity.
 
-    keys: Float[Array, "K S H"]
-    values: Float[Array, "K S H"]
+    On a CPU bfloat16 is kept as its bits: XLA has no update of bfloat16 in place there, and would turn the whole cache
+    into float32 and back for every token.
+    """
+
+    keys: Float[Array, "K S H"] | UInt16[Array, "K S H"]
+    values: Float[Array, "K S H"] | UInt16[Array, "K S H"]
+
+    @staticmethod
+    def empty(kv_heads: int, slots: int, head_dim: int, dtype: jnp.dtype) -> "KeyValueCache":
+        """Zeros in the form in which `dtype` is kept."""
+        bits = dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
+        zeros = jnp.zeros((kv_heads, slots, head_dim), jnp.uint16 if bits else dtype)
+        return KeyValueCache(zeros, zeros)
+
+    def of(self, keys: Float[Array, "K T H"], values: Float[Array, "K T H"]) -> "KeyValueCache":
+        """These in the form of this cache."""
+        return KeyValueCache(_stored(keys, self.keys.dtype), _stored(values, self.values.dtype))
+
+    def write(self, new: "KeyValueCache", slot: Int[Array, ""]) -> "KeyValueCache":
+        """The cache with `new` in the slots from `slot` on.
+
+        In place where the old cache is not used again, as within a loop, even if `vmap` gives each row a slot of its
+        own and makes this a scatter: tests/lm/test_decode.py looks for copies in the compiled program.
+        """
+        return jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, slot, axis=1), self, new)
 
 
 class Attention(eqx.Module):
@@ -100,22 +123,20 @@ class Attention(eqx.Module):
         if not self.causal:
             raise ValueError("a bidirectional layer has no cache: give it the whole sequence at once")
         queries, keys, values = self._project(x, positions)
-        keys, values = keys.astype(cache.keys.dtype).swapaxes(0, 1), values.astype(cache.values.dtype).swapaxes(0, 1)
+        piece = cache.of(keys.swapaxes(0, 1), values.swapaxes(0, 1))
         tokens, slots = x.shape[0], cache.keys.shape[1]
         slot = jnp.asarray(at % slots, jnp.int32)
-        written = KeyValueCache(_write(cache.keys, keys, slot), _write(cache.values, values, slot))
+        written = cache.write(piece, slot)
         padding = at - positions[0]
         seen_spans = spans
         if isinstance(at, int) and at == 0 and tokens > 1:
-            seen, seen_positions = KeyValueCache(keys, values), positions
+            seen, seen_positions = piece, positions
         elif tokens == 1 or self.window is None:
             seen, seen_positions = written, slot_positions(slots, at + tokens) - padding
             if spans is not None:
                 seen_spans = jax.lax.dynamic_update_slice_in_dim(jnp.full(slots, -1), spans.astype(int), slot, axis=0)
         else:  # the piece may overwrite ring slots that its first tokens still see
-            seen = jax.tree.map(
-                lambda old, new: jnp.concatenate([old, new], axis=1), cache, KeyValueCache(keys, values)
-            )
+            seen = jax.tree.map(lambda old, new: jnp.concatenate([old, new], axis=1), cache, piece)
             seen_positions = jnp.concatenate([slot_positions(slots, at) - padding, positions])
             if spans is not None:
                 seen_spans = jnp.concatenate([jnp.full(slots, -1), spans])
@@ -125,8 +146,7 @@ class Attention(eqx.Module):
     def init_cache(self, capacity: int, piece: int, dtype: jnp.dtype) -> KeyValueCache:
         """An empty cache for `capacity` tokens given in pieces of `piece`, no larger than the window needs."""
         slots = capacity if self.window is None else min(capacity, -(-self.window // piece) * piece)
-        empty = jnp.zeros((self.kv_heads, slots, self.head_dim), dtype)
-        return KeyValueCache(empty, empty)
+        return KeyValueCache.empty(self.kv_heads, slots, self.head_dim, dtype)
 
     def _project(self, x, positions):
         """Rotated queries [T K G H] and keys [T K H], values [T K H]."""
@@ -153,9 +173,10 @@ class Attention(eqx.Module):
         return seen if self.window is None else seen & (distance < self.window)
 
     def _attend(self, queries, keys, values, mask: Bool[Array, "T S"]) -> Float[Array, "T N"]:
-        """Softmax attention of queries [T K G H] over keys and values [K S H]."""
+        """Softmax attention of queries [T K G H] over keys and values [K S H], which may come from a cache."""
         if queries.shape[0] == 1:
             return self._attend_one(queries[0], keys, values, mask[0])[None]
+        keys, values = _loaded(keys), _loaded(values)
         tokens, kv_heads, heads, size = queries.shape
         # The heads of a group stand one below the other, R = G T rows: a CPU takes a third of the time for fewer,
         # larger products.
@@ -171,13 +192,15 @@ class Attention(eqx.Module):
         A CPU has no fast kernel for batched products as narrow as G: it takes a product per query head for the scores,
         and a multiply and sum for the values, which reads the cache where it lies (benchmarks/decode.py).
         """
+        dtype, keys, values = queries.dtype, _loaded(keys, wide=True), _loaded(values, wide=True)
+        queries = queries.astype(keys.dtype)
         scores = jnp.stack(
             [jnp.einsum("kh,ksh->ks", queries[:, head], keys, preferred_element_type=jnp.float32)
              for head in range(queries.shape[1])], axis=1,
         )  # fmt: skip
-        weights = self._weights(scores, mask[None, None]).astype(values.dtype).astype(jnp.float32)
+        weights = self._weights(scores, mask[None, None]).astype(dtype).astype(jnp.float32)
         out = jnp.sum(weights[..., None] * values[:, None].astype(jnp.float32), axis=2)
-        return out.astype(values.dtype).reshape(-1)
+        return out.astype(dtype).reshape(-1)
 
     def _weights(
         self, scores: Float[Array, "K G *tokens S"], mask: Bool[Array, "1 1 *tokens S"]
@@ -217,32 +240,17 @@ class Attention(eqx.Module):
         return out.reshape(blocks * QUERY_BLOCK, -1)[:tokens]
 
 
-@jax.custom_batching.custom_vmap
-def _write(
-    cache: Float[Array, "*rows K S H"], new: Float[Array, "*rows K T H"], slot: Int[Array, ""]
-) -> Float[Array, "*rows K S H"]:
-    """The cache with `new` in the slots from `slot` on, in place where the cache is not used again."""
-    return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis=-2)
+def _stored(x: Array, dtype: jnp.dtype) -> Array:
+    return jax.lax.bitcast_convert_type(x.astype(jnp.bfloat16), dtype) if dtype == jnp.uint16 else x.astype(dtype)
 
 
-@_write.def_vmap
-def _write_rows(rows: int, batched: list[bool], cache: Array, new: Array, slot: Array) -> tuple[Array, bool]:
-    """Under `vmap`: one update if the rows share the slot, else one for each row.
-
-    Left to itself `vmap` would make a scatter of the second, for which XLA may copy the whole cache at every token.
-    """
-    cache, new = (
-        part if has_rows else jnp.broadcast_to(part, (rows, *part.shape))
-        for part, has_rows in zip((cache, new), batched, strict=False)
-    )
-    if not batched[2]:
-        return _write(cache, new, slot), True
-
-    def write(row: Int[Array, ""], cache: Array) -> Array:
-        at = [row] + [0] * (cache.ndim - 3) + [slot[row], 0]
-        return jax.lax.dynamic_update_slice(cache, jax.lax.dynamic_slice_in_dim(new, row, 1), at)
-
-    return jax.lax.fori_loop(0, rows, write, cache), True
+def _loaded(x: Array, wide: bool = False) -> Array:
+    """What was stored, as numbers; with `wide`, bits become float32: exact, and what a CPU computes in anyway."""
+    if x.dtype != jnp.uint16:
+        return x
+    if wide:  # bfloat16 is the upper half of float32
+        return jax.lax.bitcast_convert_type(x.astype(jnp.uint32) << 16, jnp.float32)
+    return jax.lax.bitcast_convert_type(x, jnp.bfloat16)
 
 
 def slot_positions(slots: int, filled: Int[Array, ""] | int) -> Int[Array, "S"]:

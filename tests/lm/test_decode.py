@@ -1,5 +1,8 @@
 """The loop that writes: rows of a batch do not touch each other, and what is cached is what would be computed anew."""
 
+import re
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +11,7 @@ import pytest
 
 from culet.lm import decode
 from culet.lm.sampling import Sampling
+from culet.nn import KeyValueCache
 from tests.lm.small import SHAPES, small
 
 NEW = 20
@@ -117,7 +121,7 @@ def test_rows_that_enter_a_running_batch_write_what_they_would_alone(name):
 
 
 def test_a_row_enters_a_batch_that_began_together():
-    """Its place was shared with the others until then; the penalty counts its own tokens alone."""
+    """The penalty counts its own tokens alone."""
     model, sampling = small("gemma-2-2b"), Sampling(repetition_penalty=1e6)
     expected = tokens_of(write(model, [*PROMPTS[:3]], sampling))
     keys = jax.random.split(jax.random.key(3), 2)
@@ -156,3 +160,47 @@ def test_a_prompt_with_spans_is_read_in_one_piece_if_a_span_would_be_split():
         expected = model.hidden(ids, places, jnp.asarray(spans[0]))[-1]
         np.testing.assert_allclose(decoding.hidden[0], expected, rtol=1e-3, atol=1e-4)
     assert np.abs(expected - model.hidden(ids, places)[-1]).max() > 0.01
+
+
+def passes(model, rows: int, room: int) -> set[str]:
+    """The operations of the loop that writes whose result is as large as the largest cache, in the form it is kept in.
+
+    What is read from a cache (products, and conversions to float32) has another shape or another type. In place are
+    `scatter` and `dynamic-update-slice`, and what only names a buffer.
+    """
+    batch = decode.idle(model, rows, room, room)
+    fixed = (model, Sampling(), NONE, jnp.int32(1))
+    loop: Any = decode._advance  # compiled anew, whatever was compiled before a control was patched in
+    fresh: Any = eqx.filter_jit(lambda fixed, batch: loop.__wrapped__(fixed, batch), donate="all-except-first")
+    compiled = fresh.lower(fixed, batch).compile().compiled
+    keys = max((state.keys for state in batch.states if isinstance(state, KeyValueCache)), key=lambda keys: keys.size)
+    names = {"float32": "f32", "bfloat16": "bf16", "uint16": "u16"}
+    shape = f"{names[str(keys.dtype)]}[{','.join(map(str, keys.shape))}]"
+    kinds = re.findall(rf"= {re.escape(shape)}\S* ([\w-]+)\(", compiled.as_text())
+    assert compiled.memory_analysis().alias_size_in_bytes > keys.nbytes  # donated
+    return set(kinds) - {"parameter", "get-tuple-element", "fusion", "while", "bitcast"}
+
+
+def cast(model, dtype):
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), model)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_no_token_copies_the_cache_though_each_row_has_its_own_place(dtype):
+    model = cast(small("gemma-2-2b"), dtype)
+    made = passes(model, 4, 96)
+    assert made and made <= {"scatter", "dynamic-update-slice"}
+
+
+def test_the_control_makes_a_pass_over_the_cache_for_every_token(monkeypatch):
+    def select(cache, new, slot):
+        here = (jnp.arange(cache.keys.shape[1]) == slot)[None, :, None]
+        return jax.tree.map(lambda old, new: jnp.where(here, new, old), cache, new)
+
+    monkeypatch.setattr(KeyValueCache, "write", select)
+    assert "select" in passes(small("gemma-2-2b"), 4, 96)
+
+
+def test_bfloat16_kept_as_such_would_make_two(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "other")
+    assert "convert" in passes(cast(small("gemma-2-2b"), jnp.bfloat16), 4, 104)  # a size not compiled before
