@@ -3,12 +3,12 @@
 Axis letters: V vocabulary, K of them that may be drawn.
 """
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
+
+from culet.distributions import Categorical
 
 NEVER = float("-inf")
 
@@ -61,19 +61,29 @@ class Sampling(eqx.Module):
             token = jnp.argmax(self._allowed(logits, seen))
         else:
             kept, ids = self._kept(logits, seen, self.temperature)
-            choice = draw(key, kept)
+            choice = Categorical(kept).sample(key)
             token = choice if ids is None else ids[choice]
         return token.astype(jnp.int32), logits[token] - jax.nn.logsumexp(logits)
 
     def log_probability(
         self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None, token: Int[Array, ""]
     ) -> Float[Array, ""]:
-        """With which log-probability a call draws `token`: 0 for the greedy choice, -inf for what is filtered out."""
+        """That of `token` under `distribution`, which is not built for it: -inf for what is filtered out."""
         if self.temperature is None:
             return jnp.where(jnp.argmax(self._allowed(logits, seen)) == token, 0.0, NEVER)
         kept, ids = self._kept(logits, seen, self.temperature)
-        found = kept[token] if ids is None else jnp.max(jnp.where(ids == token, kept, NEVER))
-        return found - jax.nn.logsumexp(kept)
+        if ids is None:
+            return Categorical(kept).log_prob(token)
+        here = ids == token
+        return jnp.where(jnp.any(here), Categorical(kept).log_prob(jnp.argmax(here)), NEVER)
+
+    def distribution(self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None = None) -> Categorical:
+        """What a call draws from, over the whole vocabulary; the greedy choice has probability 1."""
+        if self.temperature is None:
+            likeliest = jnp.argmax(self._allowed(logits, seen))
+            return Categorical(jnp.where(jnp.arange(logits.shape[0]) == likeliest, 0.0, NEVER))
+        kept, ids = self._kept(logits, seen, self.temperature)
+        return Categorical(kept if ids is None else jnp.full(logits.shape, NEVER).at[ids].set(kept))
 
     def _allowed(self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None) -> Float[Array, "V"]:
         """The logits with the penalty, and without what only fills up the embedding."""
@@ -97,26 +107,3 @@ class Sampling(eqx.Module):
         if self.min_p is not None:
             logits = jnp.where(logits >= jnp.max(logits) + jnp.log(self.min_p), logits, NEVER)
         return logits, ids
-
-
-def draw(key: Key[Array, ""], logits: Float[Array, "V"]) -> Int[Array, ""]:
-    """Draws from softmax(logits): first a block of tokens, then one of them, each by inversion.
-
-    That takes two numbers at random, where adding Gumbel noise takes one for every token: of a training step's sampling
-    it was half the time. The second draw is as fine within its block as the first is over all, so that the tail is not
-    cut off by float32. What has the logit -inf is never drawn.
-    """
-    size = math.isqrt(len(logits) - 1) + 1
-    weights = jnp.pad(jnp.exp(logits - jnp.max(logits)), (0, size * size - len(logits))).reshape(size, size)
-    first, second = jax.random.uniform(key, (2,))
-    block = _inverted(first, weights.sum(axis=1))
-    return block * size + _inverted(second, weights[block])
-
-
-def _inverted(uniform: Float[Array, ""], weights: Float[Array, "K"]) -> Int[Array, ""]:
-    """The first place up to which a share `uniform`, below 1, of the weights lies, and that has a weight."""
-    reached = jnp.cumsum(weights)
-    real = weights > 0  # sums of the same numbers may differ by rounding, so a place without a weight may seem to add
-    total = jnp.max(jnp.where(real, reached, 0))
-    below = jnp.minimum(uniform * total, total * (1 - jnp.finfo(total.dtype).eps))
-    return jnp.argmax((reached > below) & real)

@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
-from culet.lm.sampling import Sampling, _inverted, draw
+from culet.lm.sampling import Sampling
 
 SIZE, DRAWS = 12, 4000
 LOGITS = np.random.default_rng(0).normal(size=SIZE).astype(np.float32) * 2
@@ -121,30 +119,19 @@ def test_filters_are_those_of_transformers(case):
         assert stats.chisquare(counts[live], DRAWS * expected[live]).pvalue > 1e-3
 
 
-def test_draws_from_a_large_vocabulary_reach_its_tail():
-    """A head of half of the mass, a tail of 60,000 tokens with 1e-5 or less each, and some that are never drawn."""
-    generator = np.random.default_rng(2)
-    logits = generator.normal(size=60_000).astype(np.float32)
-    logits[:10] += np.float32(np.log(np.exp(logits).sum() / 10))
-    logits[generator.permutation(60_000)[:20_000]] = -np.inf
-    mass = np.exp(logits.astype(np.float64))
-    mass /= mass.sum()
-    keys = jax.random.split(jax.random.key(0), 20_000)
-    tokens = np.asarray(jax.jit(jax.vmap(draw, (0, None)))(keys, jnp.asarray(logits)))
-    assert (mass[tokens] > 0).all()
-    bins = np.minimum(np.cumsum(mass) * 40, 39).astype(int)  # of neighbours, with a fortieth of the mass or so
-    expected = np.bincount(bins, mass, 40)
-    found = np.bincount(bins[tokens], minlength=40)
-    live = expected > 0
-    assert stats.chisquare(found[live], len(tokens) * expected[live]).pvalue > 1e-3
-    assert len(np.unique(tokens[tokens >= 10])) > 0.8 * (tokens >= 10).sum()  # hardly any of the tail comes twice
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.sampled_from([0.0, 1e-30, 1e-7, 0.1, 1 / 3, 1.0, 1e6]), min_size=9, max_size=9).filter(any),
-    st.sampled_from([0.0, 1e-38, 0.25, 0.5, 1 - 2**-23, 1 - 2**-24]),
-)
-def test_what_has_no_weight_is_never_drawn(weights, uniform):
-    place = int(_inverted(jnp.float32(uniform), jnp.asarray(weights, jnp.float32)))
-    assert weights[place] > 0
+@pytest.mark.parametrize("case", [{}, *CASES], ids=str)
+def test_the_distribution_is_the_filtered_softmax_and_what_a_call_draws_from(case):
+    softmax = np.exp(LOGITS.astype(np.float64))
+    greedy = np.eye(SIZE)[LOGITS.argmax()]
+    expected = kept(softmax / softmax.sum(), **case) if case else greedy
+    sampling, logits = Sampling(**case), jnp.asarray(LOGITS)
+    distribution = sampling.distribution(logits)
+    tokens = jnp.arange(SIZE)
+    np.testing.assert_allclose(jnp.exp(distribution.log_prob(tokens)), expected, rtol=1e-5, atol=1e-7)
+    entropy = -np.sum(expected * np.log(expected, where=expected > 0, out=np.zeros(SIZE)))
+    np.testing.assert_allclose(distribution.entropy(), entropy, rtol=1e-5, atol=1e-6)
+    own = jax.vmap(sampling.log_probability, (None, None, 0))(logits, None, tokens)
+    np.testing.assert_allclose(jnp.exp(own), expected, rtol=1e-5, atol=1e-7)
+    if not {"top_k", "top_p"} & case.keys():  # which sort, and so number the classes otherwise
+        for seed in range(5):
+            assert sampling(logits, None, jax.random.key(seed))[0] == distribution.sample(jax.random.key(seed))
