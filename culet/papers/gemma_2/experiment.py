@@ -74,8 +74,7 @@ def _reads(teacher: Callable[[Scale], "Decoder"] | None) -> Any:
     """Trains the student of a seed, with a teacher or without, and measures it on held-out text."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
-        from culet.lm import stream_rows, train
-        from culet.lm.losses import StudentAndTeacher
+        from culet.lm import distil, stream_rows
         from culet.tasks.python_docs import Course, streams, trained
 
         course, model = Course(*SIZES[scale].course), _model(scale, SIZES[scale].width, seed)
@@ -83,20 +82,10 @@ def _reads(teacher: Callable[[Scale], "Decoder"] | None) -> Any:
             model = trained(model, scale, course, seed)
         else:
             rows = stream_rows(streams(scale)[0], course.length)
-            model = train(
-                StudentAndTeacher(model, teacher(scale)), rows, course.recipe(seed), loss=_from_teacher(),
-                trainable=StudentAndTeacher(True, False), progress=False,
-            ).student  # fmt: skip
+            model = distil(model, teacher(scale), rows, course.recipe(seed), progress=False)
         return {"budget": course.steps, **_measured(model, scale)}
 
     return per_seed(run)
-
-
-@functools.cache
-def _from_teacher() -> Any:
-    from culet.lm.losses import from_teacher
-
-    return from_teacher()
 
 
 def _reference(seed: int, scale: Scale) -> dict[str, Any]:
