@@ -26,10 +26,10 @@ from benchmarks.timing import arguments, by_turns, ratio, report, seconds
 from culet.align.loop import AlignRecipe, align
 from culet.align.methods import Distil, Preferences, Reinforce
 from culet.lm import Decoder, save
-from culet.tasks.caption_policy import NEW_TOKENS, prompts, supervised, tokenizer, yardstick
+from culet.tasks.caption_policy import SIZES, prompts, supervised, tokenizer, yardstick
 from culet.tasks.captions import reward
 
-PROMPTS, EACH, TOKENS = 32, 2, NEW_TOKENS["laptop"]  # per step, completions of each, and the longest of those
+PROMPTS, EACH, TOKENS = 32, 2, SIZES["laptop"].new_tokens  # per step, completions of each, and the longest of those
 STEPS = 30  # of a turn
 RATES = {"RLOO": 1e-3, "online DPO": 6.5e-4, "distillation": 1e-3}
 BETA = {"RLOO": 1.0, "online DPO": 0.1}

@@ -4,7 +4,7 @@ Axis letters: N seeds, T frames, F frequencies.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,29 +17,40 @@ if TYPE_CHECKING:
 
 GRAM, RHYTHM, ALL, OTHER = "gram", "+ rhythm", "all terms", "another draw"
 RATE, WINDOW, BEAT = 8000, 256, 0.4  # Hz, samples, seconds
-SECONDS: Mapping[Scale, float] = {"smoke": 0.8, "laptop": 3.0}
 SOURCES = ("clicks", "birds")
 GRAM_WEIGHT = 150.0
 """Of the weights 1 to 150 that by which all terms together came nearest to the source, on seeds 100 to 103."""
 
 
+class Sizes(NamedTuple):
+    """Of the sounds and the synthesis."""
+
+    seconds: float
+    settings: Mapping[str, int]  # of the synthesis
+    filters: int  # of the networks that judge
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(0.8, {"iterations": 2, "filters": 4, "widths": 2, "phase_iterations": 2}, 8),
+    "laptop": Sizes(3.0, {"iterations": 300, "filters": 256, "widths": 4, "phase_iterations": 60}, 128),
+}
+
+
 def _settings(scale: Scale, seed: int, weights: Mapping[str, Any]) -> "TextureSettings":
     from culet.audio.textures.settings import TextureSettings
 
-    sizes: Mapping[Scale, dict[str, int]] = {
-        "smoke": {"iterations": 2, "filters": 4, "widths": 2, "phase_iterations": 2},
-        "laptop": {"iterations": 300, "filters": 256, "widths": 4, "phase_iterations": 60},
-    }
-    return TextureSettings(**sizes[scale], **weights, gram=GRAM_WEIGHT, rate=RATE, window=WINDOW, seed=seed)
+    return TextureSettings(**SIZES[scale].settings, **weights, gram=GRAM_WEIGHT, rate=RATE, window=WINDOW, seed=seed)
 
 
 def _source(name: str, scale: Scale, seed: int) -> np.ndarray:
     from culet.audio.textures import sources
 
-    return getattr(sources, name)(SECONDS[scale], RATE, seed)
+    return getattr(sources, name)(SIZES[scale].seconds, RATE, seed)
 
 
-def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False, **weights: float) -> Variant:
+def _variant(
+    description: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False, **weights: float
+) -> Variant:
     """Synthesis from `sources`. `shuffled` breaks it: what is copied is a source cut into frames and mixed up."""
 
     def run(seed: int, scale: Scale) -> dict[str, Any]:
@@ -54,7 +65,7 @@ def _arm(what: str, sources: Sequence[str] = SOURCES, *, shuffled: bool = False,
             found |= _judge(name, source, made.samples, scale, seed)
         return found
 
-    return Variant(description=what, run=per_seed(run))
+    return Variant(description=description, run=per_seed(run))
 
 
 def _mixed_up(samples: np.ndarray, seed: int) -> np.ndarray:
@@ -82,8 +93,7 @@ def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: i
 
     old, unit = log_magnitude(source, WINDOW)
     made = in_units(new, unit, WINDOW)
-    filters = 8 if scale == "smoke" else 128
-    judge = RandomFeatures(old.shape[1], filters, 4, key=jax.random.key(10_000 + seed))
+    judge = RandomFeatures(old.shape[1], SIZES[scale].filters, 4, key=jax.random.key(10_000 + seed))
     found: dict[str, Any] = {
         f"{name}_likeness": likeness(old, made),
         f"{name}_loss": float(gram_distance(judge, jnp.asarray(old), jnp.asarray(made))),
@@ -123,7 +133,8 @@ def _figure(findings: Findings) -> "Figure":
 
 
 def _scale(findings: Findings) -> Scale:
-    return "laptop" if findings[GRAM]["clicks_sound"].shape[1] == round(SECONDS["laptop"] * RATE) else "smoke"
+    samples = findings[GRAM]["clicks_sound"].shape[1]
+    return next(scale for scale, size in SIZES.items() if round(size.seconds * RATE) == samples)
 
 
 def _sounds(findings: Findings) -> Mapping[str, bytes]:
@@ -152,9 +163,9 @@ experiment = Experiment(
     ],
     budget_unit="steps of L-BFGS at most",
     variants={
-        GRAM: _arm("Gram matrices alone", rhythm=0.0, diversity=0.0),
-        RHYTHM: _arm("with autocorrelations beyond 0.2 s", rhythm=1.0, diversity=0.0),
-        ALL: _arm("with a penalty on likeness to the source too", ("birds",), rhythm=1.0, diversity=0.3),
+        GRAM: _variant("Gram matrices alone", rhythm=0.0, diversity=0.0),
+        RHYTHM: _variant("with autocorrelations beyond 0.2 s", rhythm=1.0, diversity=0.0),
+        ALL: _variant("with a penalty on likeness to the source too", ("birds",), rhythm=1.0, diversity=0.3),
         OTHER: Variant(
             description="the generator of the source with another seed: what a new sound is like",
             run=per_seed(_another_draw),
@@ -180,7 +191,7 @@ experiment = Experiment(
         ),
     ],
     control={
-        RHYTHM: _arm("the source is cut into 50 ms, mixed up and copied", rhythm=1.0, diversity=0.0, shuffled=True)
+        RHYTHM: _variant("the source is cut into 50 ms, mixed up and copied", rhythm=1.0, diversity=0.0, shuffled=True)
     },
     figure=_figure,
     files=_sounds,

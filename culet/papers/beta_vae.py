@@ -5,7 +5,7 @@ Axis letters: N seeds, L looks at the latents, Z latents, F factors.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPACITY, PLAIN, STRONG = "growing capacity", "beta 1", "beta 8"
-STEPS: Mapping[Scale, int] = {"smoke": 4, "laptop": 8000}
-BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}
-EXAMINED: Mapping[Scale, int] = {"smoke": 64, "laptop": 4000}
 LOOKS = 50
 NATS = 8.0  # the capacity at the end
 GROWTH = 0.6  # of the training, in which it grows
@@ -26,34 +23,46 @@ ON = 0.1  # nats; a latent that tells as much is on
 GRADES = (2, 4, 8, 8)  # classes into which the factors are cut for the score, in the order of `FACTORS`
 
 
-def _arm(what: str, **pressure: float) -> Variant:
-    return Variant(description=what, run=functools.partial(_run, pressure), vmapped=True)
+class Sizes(NamedTuple):
+    """Of training and evaluation."""
+
+    steps: int
+    batch_size: int
+    examined: int  # sprites that the codes are judged by
 
 
-def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
+SIZES: Mapping[Scale, Sizes] = {"smoke": Sizes(4, 4, 64), "laptop": Sizes(8000, 64, 4000)}
+
+
+def _variant(description: str, **weights: float) -> Variant:
+    return Variant(description=description, run=functools.partial(_run, weights), vmapped=True)
+
+
+def _run(weights: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Mapping[str, Any]:
     """Trains an autoencoder per seed, all in one program, and examines them on sprites of another seed."""
     import jax
     import jax.numpy as jnp
 
-    from culet.core import fit
-    from culet.generative import CapacityRecipe, draw_sprites, random_factors
+    from culet.generative import CapacityRecipe, DenseAutoEncoder, draw_sprites, random_factors, train_autoencoder
 
-    steps = STEPS[scale]
-    recipe = CapacityRecipe(steps=steps, batch_size=BATCH[scale], capacity=NATS, growth=GROWTH, **pressure)
-    create, step, examine = _programs(steps)
-    factors = random_factors(EXAMINED[scale], np.random.default_rng(12345))
+    size, examine = SIZES[scale], _examine()
+    recipe = CapacityRecipe(
+        steps=size.steps, batch_size=size.batch_size, learning_rate=RATE, cooling=COOLING, capacity=NATS, growth=GROWTH,
+        **weights,
+    )  # fmt: skip
+    factors = random_factors(size.examined, np.random.default_rng(12345))
     images = draw_sprites(jnp.asarray(factors))
     looks = [np.zeros((len(seeds), recipe.latents))]
 
-    def look(state: Any) -> dict[str, float]:
-        looks.append(np.asarray(examine(state.model, images)["divergence"]))
+    def look(models: Any) -> dict[str, float]:
+        looks.append(np.asarray(examine(models, images)["divergence"]))
         return {}
 
-    state, _ = fit(
-        step, create(jnp.asarray(seeds, jnp.uint32)), _Batches(seeds, recipe), steps=steps,
-        evaluate=look, evaluate_every=max(1, steps // LOOKS), progress=False,
+    models, _ = train_autoencoder(
+        _Batches(seeds, size.batch_size), recipe, network=DenseAutoEncoder, seeds=seeds, evaluate=look,
+        evaluate_every=max(1, size.steps // LOOKS), progress=False,
     )  # fmt: skip
-    found = jax.device_get(examine(state.model, images))
+    found = jax.device_get(examine(models, images))
     classes = np.stack([factors[:, 0], *np.floor(factors[:, 1:] * GRADES[1:]).T], axis=1).astype(np.int64)
     scores = [_scores(codes, classes) for codes in found["codes"]]
     return {
@@ -64,7 +73,7 @@ def _run(pressure: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Map
         "divergence": found["divergence"].sum(axis=1),
         "switched_on": np.stack(looks, axis=1),
         "moved": found["moved"],
-        "budget": np.full(len(seeds), steps),
+        "budget": np.full(len(seeds), size.steps),
     }
 
 
@@ -77,33 +86,16 @@ def _scores(codes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @functools.cache
-def _programs(steps: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """To create states from seeds, train them by a step and measure their models; compiled once for all variants."""
+def _examine() -> Callable[..., Any]:
+    """Measures models, one for each seed, on the same images [L, H, W, C]; compiled once for all variants."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
-    import optax
 
-    from culet.core import TrainState, training_step
-    from culet.generative.autoencoder import DenseAutoEncoder
     from culet.generative.study import encode, traversals
-    from culet.generative.training import objective
     from culet.objectives.variational import bernoulli_cross_entropy
 
-    begin = round((1 - COOLING) * steps)
-    optimizer = optax.adam(optax.linear_schedule(RATE, 0.02 * RATE, steps - begin, begin))
-    one_step = training_step(objective, optimizer)
-    shared = {"images": 0, "beta": None, "gamma": None, "capacity": None}
-
-    def create(seed: Any) -> TrainState:
-        model_key, key = jax.random.split(jax.random.key(seed))
-        return TrainState.create(DenseAutoEncoder((16, 16, 1), 10, key=model_key), optimizer, key)
-
-    def step(states: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
-        states, metrics = jax.vmap(one_step, in_axes=(0, shared))(states, batch)
-        return states, {"loss": metrics["loss"].mean()}
-
-    def examine(model: DenseAutoEncoder, images: Any) -> dict[str, Any]:
+    def examine(model: Any, images: Any) -> dict[str, Any]:
         means, divergence = encode(model, images)
         # Samples, not means: the means of a latent that is off still hint at the image, however small they are.
         codes = jax.vmap(model.encode)(images).sample(jax.random.key(0))
@@ -111,24 +103,21 @@ def _programs(steps: int) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         moved = traversals(model, images[0], jnp.linspace(-2, 2, 7))[..., 0]
         return {"codes": codes, "divergence": divergence, "reconstruction": error, "moved": moved}
 
-    compiled_step = jax.jit(step, donate_argnums=0)
-    return eqx.filter_jit(jax.vmap(create)), compiled_step, eqx.filter_jit(jax.vmap(examine, in_axes=(0, None)))
+    return eqx.filter_jit(jax.vmap(examine, in_axes=(0, None)))
 
 
 class _Batches:
-    """New sprites for each seed, with the pressure of the step, which they share."""
+    """New sprites for each seed."""
 
-    def __init__(self, seeds: Sequence[int], recipe: Any):
-        from culet.generative.sprites import SpriteBatches
+    def __init__(self, seeds: Sequence[int], batch_size: int):
+        from culet.generative import SpriteBatches
 
-        self.parts, self.recipe = [SpriteBatches(recipe.batch_size, seed=seed) for seed in seeds], recipe
+        self.parts = [SpriteBatches(batch_size, seed=seed) for seed in seeds]
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         import jax.numpy as jnp
 
-        images = jnp.stack([part[step]["images"] for part in self.parts])
-        weights = self.recipe.weights_at(step)
-        return {"images": images} | {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
+        return {"images": jnp.stack([part[step]["images"] for part in self.parts])}
 
 
 def _onsets(variant: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -199,9 +188,9 @@ experiment = Experiment(
     ],
     budget_unit="gradient steps",
     variants={
-        CAPACITY: _arm("beta-VAE with gamma 5 and a capacity that grows to 8 nats", gamma=5.0),
-        PLAIN: _arm("variational autoencoder", gamma=0.0, beta=1.0),
-        STRONG: _arm("beta-VAE with beta 8", gamma=0.0, beta=8.0),
+        CAPACITY: _variant("beta-VAE with gamma 5 and a capacity that grows to 8 nats", gamma=5.0),
+        PLAIN: _variant("variational autoencoder", gamma=0.0, beta=1.0),
+        STRONG: _variant("beta-VAE with beta 8", gamma=0.0, beta=8.0),
     },
     claims=[
         Claim(
@@ -226,7 +215,7 @@ experiment = Experiment(
             at_least=0.1,
         ),
     ],
-    control={CAPACITY: _arm("the same without any pressure on the code (gamma 0)", gamma=0.0)},
+    control={CAPACITY: _variant("the same without any pressure on the code (gamma 0)", gamma=0.0)},
     figure=_figure,
     files=_picture,
     deviations="Sprites of 16 x 16 pixels are drawn on demand instead of dSprites' fixed 737,280 images of 64 x 64: a "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from culet.astronomy import Scene
 
-_SCENES: dict[Scale, dict[str, int]] = {"laptop": {}, "smoke": {"sources": 4, "size": 64, "bands": 2}}
+SIZES: Mapping[Scale, Mapping[str, int]] = {"smoke": {"sources": 4, "size": 64, "bands": 2}, "laptop": {}}  # of a scene
 _RADIUS = 2.0  # pixels within which a source counts as found
 _TOO_WIDE = 1.5  # what the control multiplies the point spread function's width by
 
@@ -23,7 +23,7 @@ _TOO_WIDE = 1.5  # what the control multiplies the point spread function's width
 def _scene(seed: int, scale: Scale) -> "Scene":
     from culet.astronomy import make_scene
 
-    return make_scene(seed, **_SCENES[scale])
+    return make_scene(seed, **SIZES[scale])
 
 
 def _celeste(seed: int, scale: Scale) -> Mapping[str, Any]:

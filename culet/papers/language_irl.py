@@ -4,7 +4,7 @@ Axis letters: N seeds, F shares of the data, P points of a run, K temperatures.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -22,9 +22,6 @@ LIKELIHOOD, REGULARISED, SAME_RATE = "likelihood", "likelihood, regularised", "l
 SHARES = (0.01, 0.05, 0.2)
 LEAST: Mapping[str, int] = {ONLINE: 1, GAIL: 1}  # of which a variant has so many, as its steps are slow
 PERCENT = tuple(f"{100 * share:g}" for share in SHARES)
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 200}
-BATCH: Mapping[Scale, int] = {"smoke": 4, "laptop": 32}
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 TUNED: Mapping[str, Mapping[str, float]] = {  # see `deviations`
     LIKELIHOOD: {"rate": 2e-3},
     REGULARISED: {"rate": 2e-3, "weight_decay": 3.0, "smoothing": 0.2},
@@ -32,6 +29,21 @@ TUNED: Mapping[str, Mapping[str, float]] = {  # see `deviations`
     ONLINE: {"rate": 1e-3, "strength": 0.03},
     SAME_RATE: {"rate": 1e-3, "strength": 0.0},
     GAIL: {"rate": 1e-3},
+}
+
+
+class Sizes(NamedTuple):
+    """Of the runs."""
+
+    steps: int
+    batch_size: int
+    points: int  # of a run, after its start
+    one_method: bool  # IQLearn for all variants, so that little is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 4, 1, True),
+    "laptop": Sizes(200, 32, 5, False),
 }
 
 
@@ -46,18 +58,18 @@ def run(
     from culet.tasks.shortening import NEW_TOKENS, count_of, learned, lessons
 
     shares = SHARES[: LEAST.get(name)]
-    name = IRL if scale == "smoke" else name  # there one for all, so that little is compiled
-    numbers = tuned or TUNED[name]
+    name = IRL if SIZES[scale].one_method else name
+    numbers, size = tuned or TUNED[name], SIZES[scale]
     recipe = AlignRecipe(
-        steps=STEPS[scale], batch_size=BATCH[scale], new_tokens=NEW_TOKENS, learning_rate=numbers["rate"],
-        weight_decay=numbers.get("weight_decay", 0.0), evaluate_every=STEPS[scale] // POINTS[scale], seed=seed,
+        steps=size.steps, batch_size=size.batch_size, new_tokens=NEW_TOKENS, learning_rate=numbers["rate"],
+        weight_decay=numbers.get("weight_decay", 0.0), evaluate_every=size.steps // size.points, seed=seed,
     )  # fmt: skip
     method = _method(name, numbers)
     every = lessons(scale, seed, mixed_up=mixed_up)
     found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
     stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
     by_share = {f"rouge_{percent}": value for percent, value in zip(PERCENT, stacked["chosen"], strict=False)}
-    return stacked | by_share | {"budget": STEPS[scale], **_summaries(stacked)}
+    return stacked | by_share | {"budget": SIZES[scale].steps, **_summaries(stacked)}
 
 
 def _method(name: str, numbers: Mapping[str, float]) -> "Method":
@@ -78,8 +90,8 @@ def _summaries(stacked: Mapping[str, np.ndarray]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _arm(name: str, what: str, mixed_up: bool = False) -> Variant:
-    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
+def _variant(name: str, description: str, mixed_up: bool = False) -> Variant:
+    return Variant(description=description, run=per_seed(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
 
 
 def _over(
@@ -156,7 +168,7 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper fine-tunes T5 and PaLM 2 on summaries, translations and sums; here a decoder of 0.16 million parameters "
     "tells a caption of Multi30k in the words of the shortest one of the same picture (made-up ones at smoke scale, "
     "where all variants are IQLearn and nothing is pre-trained). ROUGE-1 is against the two shortest "
@@ -195,12 +207,12 @@ experiment = Experiment(
     ],
     budget_unit="gradient steps with each share of the data",
     variants={
-        IRL: _arm(IRL, "likelihood and the squared reward that it implies, on the data"),
-        ONLINE: _arm(ONLINE, "the same, a tenth of the regulariser on what the policy writes; 1% of the data alone"),
-        LIKELIHOOD: _arm(LIKELIHOOD, "maximum likelihood"),
-        REGULARISED: _arm(REGULARISED, "maximum likelihood with weight decay and label smoothing"),
-        SAME_RATE: _arm(SAME_RATE, "IQLearn with the strength 0, which is maximum likelihood"),
-        GAIL: _arm(GAIL, "policy gradient from a discriminator, with likelihood beside; 1% of the data alone"),
+        IRL: _variant(IRL, "likelihood and the squared reward that it implies, on the data"),
+        ONLINE: _variant(ONLINE, "the same, a tenth of the regulariser on what the policy writes; 1% of the data"),
+        LIKELIHOOD: _variant(LIKELIHOOD, "maximum likelihood"),
+        REGULARISED: _variant(REGULARISED, "maximum likelihood with weight decay and label smoothing"),
+        SAME_RATE: _variant(SAME_RATE, "IQLearn with the strength 0, which is maximum likelihood"),
+        GAIL: _variant(GAIL, "policy gradient from a discriminator, with likelihood beside; 1% of the data alone"),
     },
     claims=[
         Claim(
@@ -238,9 +250,9 @@ experiment = Experiment(
             at_least=0.1,
         ),
     ],
-    control={IRL: _arm(IRL, "the same, taught with captions of other pictures", mixed_up=True)},
+    control={IRL: _variant(IRL, "the same, taught with captions of other pictures", mixed_up=True)},
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align.methods import InverseQLearning; "
     "align(policy, InverseQLearning(strength=0.03), prompts, AlignRecipe())",
 )  # fmt: skip

@@ -5,7 +5,7 @@ Axis letters: N seeds, G points of a grid.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
 
     Method = Callable[[LogDensity, Any, Key[Array, ""], int], Posterior]  # density, where zero is, key, budget
 
-_BUDGET: dict[Scale, int] = {"laptop": 10_000, "smoke": 2_000}  # gradients, at most
 _PER_SWEEP = 100  # the most steps that L-BFGS takes for all components together
 _REACH, _SIDE = 8.0, 240  # the grid's half width and points to a side
 _PRIOR_SD = 3.0  # of the places where components begin:
 _DRAWS = 500  # draws, gathered by k-means
+
+
+class Sizes(NamedTuple):
+    """Of a fit and of the study."""
+
+    budget: int  # gradients, at most
+    all_targets: bool  # the banana and the regression too
+
+
+SIZES: Mapping[Scale, Sizes] = {"smoke": Sizes(2_000, False), "laptop": Sizes(10_000, True)}
 
 
 def _npv(components: int, together: bool = False) -> "Method":
@@ -74,11 +83,11 @@ def _run(method: "Method", seed: int, scale: Scale) -> Mapping[str, Any]:
 
     from culet.inference.targets import banana, four_modes
 
-    budget, key, plane = _BUDGET[scale], jax.random.key(seed), jnp.zeros(2)
+    budget, key, plane = SIZES[scale].budget, jax.random.key(seed), jnp.zeros(2)
     corners = method(four_modes, plane, key, budget)
     divergence, density = _on_grid(four_modes, corners)
     found = {"four_modes": divergence, "density": density, "budget": np.asarray(budget)}
-    if scale == "laptop":
+    if SIZES[scale].all_targets:
         found["banana"] = _on_grid(banana, method(banana, plane, key, budget))[0]
         found["regression"] = _held_out(method, seed, budget)
     return found
@@ -135,8 +144,8 @@ def _held_out(method: "Method", seed: int, budget: int) -> np.ndarray:
     return np.asarray(jnp.mean(jax.nn.logsumexp(each, axis=0)) - np.log(500))
 
 
-def _arm(what: str, method: "Method", equal_budget: bool = True) -> Variant:
-    return Variant(description=what, run=per_seed(functools.partial(_run, method)), equal_budget=equal_budget)
+def _variant(description: str, method: "Method", equal_budget: bool = True) -> Variant:
+    return Variant(description=description, run=per_seed(functools.partial(_run, method)), equal_budget=equal_budget)
 
 
 def _closer(*variants: str) -> Callable[[Findings], np.ndarray]:
@@ -175,11 +184,11 @@ experiment = Experiment(
     ),
     budget_unit="gradients of the log density, at most",
     variants={
-        "ten": _arm("nonparametric variational inference, ten components", _npv(10)),
-        "one": _arm("the same with one component", _npv(1)),
-        "mean field": _arm("ADVI, independent coordinates", _advi(full_rank=False)),
-        "full rank": _arm("ADVI, any covariance", _advi(full_rank=True)),
-        "Laplace": _arm("Laplace's approximation at the mode found", _laplace, equal_budget=False),
+        "ten": _variant("nonparametric variational inference, ten components", _npv(10)),
+        "one": _variant("the same with one component", _npv(1)),
+        "mean field": _variant("ADVI, independent coordinates", _advi(full_rank=False)),
+        "full rank": _variant("ADVI, any covariance", _advi(full_rank=True)),
+        "Laplace": _variant("Laplace's approximation at the mode found", _laplace, equal_budget=False),
     },
     claims=(
         Claim(
@@ -193,7 +202,7 @@ experiment = Experiment(
             at_least=5.0,
         ),
     ),
-    control={"ten": _arm("ten components that all begin in one place", _npv(10, together=True))},
+    control={"ten": _variant("ten components that all begin in one place", _npv(10, together=True))},
     figure=_figure,
     deviations="Two densities in the plane whose divergence a grid gives, and a hierarchical logistic regression on "
     "drawn data, in place of the paper's sets. All means move at once by L-BFGS, not one after the other.",

@@ -4,7 +4,7 @@ Axis letters: N seeds, P points of a run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -23,9 +23,21 @@ RATES = {
     "offline DPO": 8e-4, "online DPO": 5e-4, "offline IPO": 2e-3, "online IPO": 2e-3,
     "offline SLiC": 6.5e-4, "online SLiC": 5e-4,
 }  # of the variants; see `deviations`  # fmt: skip
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 60}
-PAIRS: Mapping[Scale, int] = {"smoke": 16, "laptop": 64}  # per step; many are ties at smoke scale
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
+
+
+class Sizes(NamedTuple):
+    """Of the runs."""
+
+    steps: int
+    pairs: int  # per step; many are ties at smoke scale
+    points: int  # of a run, after its start
+    one_form: bool  # DPO for all variants, so that little is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 16, 1, True),
+    "laptop": Sizes(60, 64, 5, False),
+}
 
 
 def run(
@@ -38,17 +50,18 @@ def run(
     from culet.align.loop import AlignRecipe
     from culet.align.methods import Preferences
     from culet.tasks import caption_annotator as annotator
-    from culet.tasks.caption_policy import NEW_TOKENS, ends, trajectory
+    from culet.tasks.caption_policy import SIZES as CAPTIONS
+    from culet.tasks.caption_policy import ends, trajectory
 
     when, form = name.partition(",")[0].split()
-    online, steps, pairs = when == "online", STEPS[scale], PAIRS[scale]
-    if scale == "smoke":
-        form = "DPO"  # for all, so that little is compiled
+    online, steps, pairs = when == "online", SIZES[scale].steps, SIZES[scale].pairs
+    if SIZES[scale].one_form:
+        form = "DPO"
     loss: Any = form.lower()
     instruction = {SHORT: annotator.SHORT, VERY_SHORT: annotator.VERY_SHORT}.get(name, annotator.QUALITY)
     recipe = AlignRecipe(
-        steps=steps, batch_size=pairs, new_tokens=NEW_TOKENS[scale], temperature=annotator.TEMPERATURE,
-        learning_rate=rate or RATES[f"{when} {form}"], seed=seed, evaluate_every=steps // POINTS[scale],
+        steps=steps, batch_size=pairs, new_tokens=CAPTIONS[scale].new_tokens, temperature=annotator.TEMPERATURE,
+        learning_rate=rate or RATES[f"{when} {form}"], seed=seed, evaluate_every=steps // SIZES[scale].points,
     )  # fmt: skip
     found, _ = trajectory(
         Preferences(form=loss, beta=BETAS[form], online=online), recipe, scale, use,
@@ -58,8 +71,8 @@ def run(
     return found | ends(found) | {"budget": steps * pairs}
 
 
-def _arm(name: str, what: str, guessed: bool = False) -> Variant:
-    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, guessed=guessed)))
+def _variant(name: str, description: str, guessed: bool = False) -> Variant:
+    return Variant(description=description, run=per_seed(lambda seed, scale: run(name, seed, scale, guessed=guessed)))
 
 
 def _gain_online(form: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
@@ -108,7 +121,7 @@ def _draw(axes: Any, findings: Findings, names: Sequence[str], x: str, y: str) -
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper trains PaLM 2-XS and asks PaLM 2-L which of two answers is better; here a decoder of 0.16 million "
     "parameters goes on from the first three words of captions of Multi30k (made-up ones at smoke scale, where all "
     "losses are DPO's). So small a model cannot follow an instruction: the annotator is a score that is linear in the "
@@ -142,15 +155,15 @@ experiment = Experiment(
     budget_unit="pairs",
     variants={
         **{
-            name: _arm(name, f"{form} on pairs of the supervised model, sampled and labelled once")
+            name: _variant(name, f"{form} on pairs of the supervised model, sampled and labelled once")
             for form, name in OFFLINE.items()
         },
         **{
-            name: _arm(name, f"{form} on pairs that the policy writes at each step, labelled at once")
+            name: _variant(name, f"{form} on pairs that the policy writes at each step, labelled at once")
             for form, name in ONLINE.items()
         },
-        SHORT: _arm(SHORT, 'the same as online DPO, with an annotator told "Prefer a short one."'),
-        VERY_SHORT: _arm(VERY_SHORT, 'the same, told "Prefer a very short one."'),
+        SHORT: _variant(SHORT, 'the same as online DPO, with an annotator told "Prefer a short one."'),
+        VERY_SHORT: _variant(VERY_SHORT, 'the same, told "Prefer a very short one."'),
     },
     claims=[
         *(
@@ -173,9 +186,9 @@ experiment = Experiment(
             at_least=0.5,
         ),
     ],
-    control={ONLINE["DPO"]: _arm(ONLINE["DPO"], "the same, labelled at random", guessed=True)},
+    control={ONLINE["DPO"]: _variant(ONLINE["DPO"], "the same, labelled at random", guessed=True)},
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align.methods import Preferences; "
     "align(policy, Preferences(form='dpo', beta=0.1, online=True), prompts, AlignRecipe(), compare=judge)",
 )  # fmt: skip

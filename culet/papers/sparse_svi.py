@@ -6,13 +6,14 @@ Axis letters: N seeds.
 from typing import TYPE_CHECKING, Any
 
 from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
-from culet.tasks.python_topics import BATCH, PASSES, curves_figure, follow
+from culet.tasks.python_topics import SIZES as CORPUS
+from culet.tasks.python_topics import curves_figure, follow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SAMPLED, SAMPLED_LOG, VARIATIONAL = "sampled, mean of beta", "sampled, exp E[log beta]", "variational"
-TOPICS = {"smoke": 4, "laptop": 50}
+SIZES = {"smoke": 4, "laptop": 50}  # topics
 # From small grids on other documents.
 _OWN_PRIORS = {"document_prior": 0.02, "word_prior": 0.1}
 _SAMPLED_PRIORS = {"document_prior": 0.1, "word_prior": 0.1}
@@ -21,13 +22,13 @@ _SAMPLED_PRIORS = {"document_prior": 0.1, "word_prior": 0.1}
 def _fitting(seed: int, scale: Scale) -> Any:
     from culet.inference import Fitting
 
-    return Fitting(passes=PASSES[scale], batch_size=BATCH[scale], seed=seed)
+    return Fitting(passes=CORPUS[scale].passes, batch_size=CORPUS[scale].batch_size, seed=seed)
 
 
 def _variational(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.inference import LDA
 
-    return follow(LDA(TOPICS[scale], fitting=_fitting(seed, scale), **_OWN_PRIORS), scale)
+    return follow(LDA(SIZES[scale], fitting=_fitting(seed, scale), **_OWN_PRIORS), scale)
 
 
 def _sampled(beta: Any, burn_in: int = 5, samples: int = 5) -> Any:
@@ -35,7 +36,7 @@ def _sampled(beta: Any, burn_in: int = 5, samples: int = 5) -> Any:
         from culet.inference import SparseLDA
 
         model = SparseLDA(
-            TOPICS[scale], beta=beta, burn_in=burn_in, samples=samples, fitting=_fitting(seed, scale), **_SAMPLED_PRIORS
+            SIZES[scale], beta=beta, burn_in=burn_in, samples=samples, fitting=_fitting(seed, scale), **_SAMPLED_PRIORS
         )
         return follow(model, scale)
 

@@ -3,12 +3,14 @@
 Axis letters: N seeds.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
-from culet.tasks.python_topics import BATCH, PASSES, corpus, curves_figure, follow
+from culet.tasks.python_topics import SIZES as CORPUS
+from culet.tasks.python_topics import corpus, curves_figure, follow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +22,20 @@ MOST = 500  # topics of the HDP
 _HDP_PRIORS = {"document_prior": 3.0, "corpus_prior": 10.0, "word_prior": 0.05, "tables": 20}
 
 
+class Sizes(NamedTuple):
+    """Of the models."""
+
+    topics: int | None  # of all variants of LDA, so that little is compiled; None: as many as a variant says
+    hdp: Mapping[str, Any]  # the arguments of the HDP
+    hdp_iterations: int  # of a document, at most
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(4, {"topics": 16, "word_prior": 0.1}, 100),
+    "laptop": Sizes(None, {"topics": MOST, **_HDP_PRIORS}, 200),
+}
+
+
 def _other(topics: int) -> str:
     return f"SVI, {topics} topics"
 
@@ -27,11 +43,7 @@ def _other(topics: int) -> str:
 def _fitting(seed: int, scale: Scale, **changed: Any) -> Any:
     from culet.inference import Fitting
 
-    return Fitting(**{"passes": PASSES[scale], "batch_size": BATCH[scale], "seed": seed} | changed)
-
-
-def _topics(topics: int, scale: Scale) -> int:
-    return topics if scale == "laptop" else 4  # the same for all, so that little is compiled
+    return Fitting(**{"passes": CORPUS[scale].passes, "batch_size": CORPUS[scale].batch_size, "seed": seed} | changed)
 
 
 def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
@@ -43,7 +55,7 @@ def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
         changed: dict[str, Any] = {"delay": 1.0} if rate_1 else {}
         if whole:
             changed["batch_size"] = corpus(scale)[0].shape[0]
-        model = LDA(_topics(topics, scale), word_prior=0.1, fitting=_fitting(seed, scale, **changed))
+        model = LDA(SIZES[scale].topics or topics, word_prior=0.1, fitting=_fitting(seed, scale, **changed))
         return follow(model, scale, _at_rate_1 if rate_1 else None)
 
     return per_seed(run)
@@ -52,9 +64,8 @@ def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
 def _hdp(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.inference import HDP as Model
 
-    if scale == "smoke":
-        return follow(Model(16, word_prior=0.1, fitting=_fitting(seed, scale)), scale)
-    return follow(Model(MOST, fitting=_fitting(seed, scale, iterations=200), **_HDP_PRIORS), scale)
+    size = SIZES[scale]
+    return follow(Model(**size.hdp, fitting=_fitting(seed, scale, iterations=size.hdp_iterations)), scale)
 
 
 def _at_rate_1(model: Any, minibatch: Any, documents: int) -> None:

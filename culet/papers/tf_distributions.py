@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,14 +21,32 @@ if TYPE_CHECKING:
 
 LEVELS, SIDE, SHOWN = 17, 8, 12
 DIMENSIONS = SIDE * SIDE
-IMAGES: Mapping[Scale, int] = {"smoke": 512, "laptop": 8192}  # to learn from, and to draw
-PIXEL_CNN: Mapping[Scale, Any] = {
-    "smoke": {"channels": 16, "depth": 1, "steps": 300, "learning_rate": 1e-2},
-    "laptop": {"channels": 64, "depth": 4, "steps": 1000, "learning_rate": 2e-3},
-}
-REVERSIBLE: Mapping[Scale, Any] = {"smoke": {"layers": 2, "steps": 20}, "laptop": {"layers": 12, "steps": 400}}
-FLOW_LAYERS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}
-TURNS: Mapping[Scale, int] = {"smoke": 20, "laptop": 3}  # of what is timed: milliseconds at smoke scale
+
+
+class Sizes(NamedTuple):
+    """Of the data, the models and their training."""
+
+    images: int  # to learn from, and to draw
+    kept: int  # images kept back
+    made_up: bool  # strokes in place of digits, where no folder of data is given
+    pixel_cnn: Mapping[str, Any]
+    reversible: Mapping[str, int]
+    flow_layers: int
+    turns: int  # of what is timed: milliseconds at smoke scale
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(
+        images=512, kept=256, made_up=True,
+        pixel_cnn={"channels": 16, "depth": 1, "steps": 300, "learning_rate": 1e-2},
+        reversible={"layers": 2, "steps": 20}, flow_layers=1, turns=20,
+    ),
+    "laptop": Sizes(
+        images=8192, kept=1000, made_up=False,
+        pixel_cnn={"channels": 64, "depth": 4, "steps": 1000, "learning_rate": 2e-3},
+        reversible={"layers": 12, "steps": 400}, flow_layers=4, turns=3,
+    ),
+}  # fmt: skip
 
 Found = Mapping[str, Any]
 
@@ -36,12 +54,14 @@ Found = Mapping[str, Any]
 def _draw_together(seed: int, scale: Scale) -> Found:
     """Seconds in which an inverse autoregressive flow draws images and scores them as it goes."""
     flow, key = _inverse_flow(seed, scale)
-    values, scores = _call(flow, "sample_and_log_prob", key, (IMAGES[scale],))
+    values, scores = _call(flow, "sample_and_log_prob", key, (SIZES[scale].images,))
     again = np.asarray(_call(flow, "log_prob", values))
     return {
-        "seconds": _seconds(lambda: _call(flow, "sample_and_log_prob", key, (IMAGES[scale],)), TURNS[scale]),
+        "seconds": _seconds(
+            lambda: _call(flow, "sample_and_log_prob", key, (SIZES[scale].images,)), SIZES[scale].turns
+        ),
         "difference": np.max(np.abs((again - np.asarray(scores)) / again)),
-        "budget": IMAGES[scale],
+        "budget": SIZES[scale].images,
     }
 
 
@@ -50,10 +70,10 @@ def _draw_then_score(seed: int, scale: Scale) -> Found:
     flow, key = _inverse_flow(seed, scale)
 
     def draw_and_score() -> Any:
-        return _call(flow, "log_prob", _call(flow, "sample", key, (IMAGES[scale],)))
+        return _call(flow, "log_prob", _call(flow, "sample", key, (SIZES[scale].images,)))
 
     draw_and_score().block_until_ready()
-    return {"seconds": _seconds(draw_and_score, TURNS[scale]), "budget": IMAGES[scale]}
+    return {"seconds": _seconds(draw_and_score, SIZES[scale].turns), "budget": SIZES[scale].images}
 
 
 def _call(model: Any, method: str, *arguments: Any) -> Any:
@@ -74,7 +94,7 @@ def _inverse_flow(seed: int, scale: Scale) -> tuple[Any, Any]:
     from culet.distributions import inverse_autoregressive_flow
 
     flow_key, key = jax.random.split(jax.random.key(seed))
-    return inverse_autoregressive_flow(flow_key, DIMENSIONS, layers=FLOW_LAYERS[scale], width=128), key
+    return inverse_autoregressive_flow(flow_key, DIMENSIONS, layers=SIZES[scale].flow_layers, width=128), key
 
 
 def _seconds(call: Any, turns: int) -> float:
@@ -98,7 +118,7 @@ def _pixel_cnn(seed: int, scale: Scale, independent: bool = False) -> Found:
     images, held_out = _images(seed, scale)
     if independent:
         images = np.random.default_rng(seed).permuted(images, axis=0)
-    channels, depth, steps, rate = PIXEL_CNN[scale].values()
+    channels, depth, steps, rate = SIZES[scale].pixel_cnn.values()
     init_key, key = jax.random.split(jax.random.key(seed))
     model = PixelCNN((SIDE, SIDE), CategoricalPixels(LEVELS), channels=channels, depth=depth, key=init_key)
     model, _ = fit_to_data(model, images, steps=steps, batch_size=64, learning_rate=rate, seed=seed, progress=False)
@@ -129,7 +149,7 @@ def _reversible(seed: int, scale: Scale) -> Found:
     from culet.distributions import ShiftMap, coupling_flow, fit_to_data
 
     images, held_out = _images(seed, scale)
-    size = REVERSIBLE[scale]
+    size = SIZES[scale].reversible
     noise = np.random.default_rng(seed).random((2, *images.shape))
     smooth, kept = (
         ((part + noise[i, : len(part)]) / LEVELS - 0.5).astype(np.float32).reshape(len(part), DIMENSIONS)
@@ -142,11 +162,11 @@ def _reversible(seed: int, scale: Scale) -> Found:
 
 
 def _images(seed: int, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, 8, 8] of 0 to 16 to learn from, and 1,000 (smoke: 256) kept back; other ones for other seeds."""
+    """Images [N, 8, 8] of 0 to 16 to learn from, and others kept back; other ones for other seeds."""
     generator = np.random.default_rng(seed)
-    count, kept = IMAGES[scale], 256 if scale == "smoke" else 1000
+    count, kept = SIZES[scale].images, SIZES[scale].kept
     folder = os.environ.get("CULET_DATA")
-    if folder is None and scale == "smoke":
+    if folder is None and SIZES[scale].made_up:
         images = _strokes(generator, count + kept)
     else:
         digits = _digits(folder)

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from culet.lm import (
     Recipe,
     Tokenizer,
     answer_rows,
+    decode_speed,
     distil,
     evaluate,
     generate,
@@ -208,7 +209,7 @@ def _measure(
             "bits_per_byte": scores["loss"] * scores["tokens"] / math.log(2) / text_bytes,
         }
     summary["samples"] = _samples(tokenizer, models)
-    summary["generation"] = _speed(tokenizer, tuned)
+    summary["generation"] = _speed(tuned)
     summary["examination"] = examine(tuned, tokenizer, questions(), plan.asked)
     return summary
 
@@ -228,18 +229,9 @@ def _samples(tokenizer: Tokenizer, models: dict[str, Decoder]) -> dict[str, list
     }
 
 
-def _speed(tokenizer: Tokenizer, model: Decoder) -> dict[str, float]:
-    """Tokens per second of one and of eight completions, compilation apart, best of three."""
-    speeds = {}
-    for rows in (1, 8):
-        prompts: Sequence[str] = ["The module"] * rows
-        seconds = []
-        for _ in range(4):
-            begun = time.perf_counter()
-            generate(model, tokenizer, prompts, max_new_tokens=64, stop_ids=[])
-            seconds.append(time.perf_counter() - begun)
-        speeds[f"batch {rows}"] = rows * 64 / min(seconds[1:])
-    return speeds
+def _speed(model: Decoder) -> dict[str, float]:
+    """Tokens per second of writing after a short prompt, one and eight completions at once."""
+    return {f"batch {rows}": float(decode_speed(model, [8], batch_size=rows)[0]) for rows in (1, 8)}
 
 
 def _version() -> str:

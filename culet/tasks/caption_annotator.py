@@ -1,4 +1,4 @@
-"""What online and offline preferences are made of: an annotator that can be told what to prefer, and labelled pairs.
+"""What online and offline preferences are made of: an annotator with an instruction, and labelled pairs.
 
 Axis letters: N answers, B pairs.
 """
@@ -16,7 +16,7 @@ from culet.align.prompts import PromptRow, PromptSet
 from culet.align.rewards.answer import Answer
 from culet.align.rewards.preference import Preference, preferred_by
 from culet.experiments.experiment import Scale
-from culet.tasks.caption_policy import NEW_TOKENS, prompts, supervised
+from culet.tasks.caption_policy import SIZES, prompts, supervised
 from culet.tasks.captions import reward
 
 QUALITY = "Which caption is better?"
@@ -28,12 +28,12 @@ TEMPERATURE = 0.9  # of the pairs, as in the paper
 
 
 def annotator(scale: Scale, instruction: str) -> Preference:
-    """Prefers captions by the learned reward, and by what it is told: "short" makes it take off for each word.
+    """Prefers captions by the learned reward, and by its instruction: "short" makes it take off for each word.
 
     It reads each caption for itself, so that their order cannot matter; equal ones are a tie.
     """
-    told, learned = frozenset(instruction.lower().strip(".").split()), reward(scale)
-    off = SHORTER * ("short" in told) * (VERY if "very" in told else 1)
+    words, learned = frozenset(instruction.lower().strip(".").split()), reward(scale)
+    off = SHORTER * ("short" in words) * (VERY if "very" in words else 1)
 
     def worth(answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
         return learned(answers) - off * np.array([len(answer.text.split()) for answer in answers])
@@ -61,13 +61,13 @@ def pairs(scale: Scale, seed: int, steps: int, batch_size: int) -> PromptSet:
 
 def _labelled(scale: Scale, seed: int, asked: PromptSet, numbers: np.ndarray, step: int) -> list[PromptRow]:
     key = jax.random.fold_in(jax.random.key(seed), step)
-    rollout = sampled(supervised(scale, seed), asked, numbers, 2, NEW_TOKENS[scale], key, temperature=TEMPERATURE)
+    rollout = sampled(supervised(scale, seed), asked, numbers, 2, SIZES[scale].new_tokens, key, temperature=TEMPERATURE)
     rows = [asked.rows[number] for number in np.repeat(numbers, 2).tolist()]
     first, second = compared(annotator(scale, QUALITY), answers_of(rollout, rows, asked.tokenizer)).T
     tokens, lengths = np.asarray(rollout.completions), np.asarray(rollout.lengths)
     written = [ids[:length].tolist() for ids, length in zip(tokens, lengths, strict=True)]
-    found = []
+    labelled = []
     for row, one, other, lead in zip(rows[::2], written[::2], written[1::2], first - second, strict=True):
         if lead != 0:
-            found.append(dataclasses.replace(row, completions=(one, other) if lead > 0 else (other, one)))
-    return found
+            labelled.append(dataclasses.replace(row, completions=(one, other) if lead > 0 else (other, one)))
+    return labelled

@@ -7,7 +7,7 @@ Axis letters: N seeds, P points of a run, B prompts, M reference completions of 
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -30,8 +30,24 @@ if TYPE_CHECKING:
 
 OPENING = 3  # words of a caption that are its prompt
 LONGEST = 13  # words of a caption that is learned from
-NEW_TOKENS: Mapping[Scale, int] = {"smoke": 8, "laptop": 16}
-HELD_OUT: Mapping[Scale, int] = {"smoke": 2, "laptop": 192}  # prompts that a run is measured on
+
+
+class Sizes(NamedTuple):
+    """Of the model, its training and the evaluation."""
+
+    new_tokens: int
+    held_out: int  # prompts that a run is measured on
+    vocabulary: int
+    width: int
+    steps: int
+    batch_size: int
+    one_model: bool  # for all seeds, as each training is compiled for itself
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(8, 2, 512, 16, 8, 16, True),
+    "laptop": Sizes(16, 192, 1024, 64, 400, 32, False),
+}
 
 
 @functools.cache
@@ -39,7 +55,7 @@ def tokenizer(scale: Scale) -> "Tokenizer":
     """A small vocabulary of the captions' words and their parts."""
     from culet.lm import train_tokenizer
 
-    return train_tokenizer(_lessons(scale), 512 if scale == "smoke" else 1024)
+    return train_tokenizer(_lessons(scale), SIZES[scale].vocabulary)
 
 
 def _lessons(scale: Scale) -> list[str]:
@@ -50,23 +66,18 @@ def _lessons(scale: Scale) -> list[str]:
 
 @functools.cache
 def supervised(scale: Scale, seed: int) -> "Decoder":
-    """The model that every run begins with: it has learned to write captions. One for all variants of a seed.
-
-    At smoke scale there is one for all seeds, as each training is compiled for itself.
-    """
-    if scale == "smoke" and seed:
+    """The model that every run begins with: it has learned to write captions. One for all variants of a seed."""
+    size = SIZES[scale]
+    if size.one_model and seed:
         return supervised(scale, 0)
     import jax
 
-    from culet.lm import scaled
-    from culet.lm._train import text_rows, train
-    from culet.lm.recipe import Recipe
+    from culet.lm import Recipe, scaled, text_rows, train
 
-    words = tokenizer(scale)
-    width, steps = (16, 8) if scale == "smoke" else (64, 400)
-    config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=32, context=64)
-    rows = text_rows(_lessons(scale), words, 64)
-    recipe = Recipe(steps=steps, batch_size=16 if scale == "smoke" else 32, learning_rate=8e-3, seed=seed)
+    vocabulary = tokenizer(scale).vocabulary
+    config = scaled("gemma-2-2b", layers=2, width=size.width, vocabulary=vocabulary, window=32, context=64)
+    rows = text_rows(_lessons(scale), tokenizer(scale), 64)
+    recipe = Recipe(steps=size.steps, batch_size=size.batch_size, learning_rate=8e-3, seed=seed)
     return train(config.init(jax.random.key(seed)), rows, recipe, progress=False)
 
 
@@ -78,9 +89,9 @@ def prompts(scale: Scale, use: Use, *, count: int | None = None) -> "PromptSet":
     openings = [" ".join(text.split()[:OPENING]) for text in texts]
     if count is not None:
         openings = list(dict.fromkeys(openings))[:count]
-    words = tokenizer(scale)
-    rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in openings]
-    return PromptSet(rows, words)
+    encode = tokenizer(scale).encode
+    rows = [PromptRow(text=text, tokens=encode(text, special=False)) for text in openings]
+    return PromptSet(rows, tokenizer(scale))
 
 
 class _Both:
@@ -100,8 +111,8 @@ class Yardstick:
 
     def __init__(self, scale: Scale, seed: int, use: Use):
         self.both = _Both(scale)
-        held_out = prompts(scale, use, count=HELD_OUT[scale])
-        self.front = Frontier(supervised(scale, seed), held_out, NEW_TOKENS[scale], reward=self.both, seed=seed)
+        held_out = prompts(scale, use, count=SIZES[scale].held_out)
+        self.front = Frontier(supervised(scale, seed), held_out, SIZES[scale].new_tokens, reward=self.both, seed=seed)
         self.references = reward(scale)(self.front.references).reshape(-1, REFERENCES)
         self.start = self.front.rows[0] | self._by_reward()
 

@@ -12,7 +12,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -33,6 +33,18 @@ ANIMALS = frozenset([*_ONE, *(f"{name}s" for name in _ONE), "calves", "ponies", 
 KNOWN = 1000  # words that the reward weighs, the commonest
 RIDGE = 0.3
 _FOLDER = "multi30k-captions"
+
+
+class Sizes(NamedTuple):
+    """Of the data."""
+
+    made_up: "Mapping[Use, int] | None"  # how many pictures are made up for each use; None: real ones
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes({"training": 800, "tuning": 64, "judging": 64}),
+    "laptop": Sizes(None),
+}
 CAPTION_METRICS = (  # of where a run ended
     Metric(name="final_win_rate", unit="over the supervised model, by a judge never trained on", better="higher"),
     Metric(name="final_kl", unit="nats per caption from the supervised model", better="lower"),
@@ -56,12 +68,13 @@ class Pictures:
 
 @functools.cache
 def pictures(scale: Scale, use: Use) -> Pictures:
-    """Pictures to learn from, to tune on or to judge by: real ones (Multi30k), or at smoke scale made up.
+    """Pictures to learn from, to tune on or to judge by: real ones (Multi30k), or made up.
 
     Raises OSError for real captions that are not there.
     """
-    if scale == "smoke":
-        captions = list(_made_up(_SEEDS[use], 800 if use == "training" else 64))
+    made_up = SIZES[scale].made_up
+    if made_up is not None:
+        captions = list(_made_up(_SEEDS[use], made_up[use]))
     else:
         parts = [_read(f"{_PARTS[use]}.{number}.en.gz") for number in range(1, 6)]
         captions = [tuple(map(_plain, five)) for five in zip(*parts, strict=True)]
@@ -119,8 +132,8 @@ class Scorer:
         return np.array([self._of_text(text) for text in texts])
 
     def _of_text(self, text: str) -> float:
-        found = _grams(text, self.pairs, self.hidden)
-        return sum(self.weights.get(gram, 0.0) for gram in found) / max(len(found), 1)
+        grams = _grams(text, self.pairs, self.hidden)
+        return sum(self.weights.get(gram, 0.0) for gram in grams) / max(len(grams), 1)
 
 
 def _grams(text: str, pairs: bool, hidden: frozenset[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the rows on topic models share: the corpus, a loop that keeps a curve, and the picture of it.
+"""Topics of Python's sources: the corpus, a loop that keeps a curve of scores, and the figure of such curves.
 
 The corpus is the standard library's sources in chunks of 60 lines. A constant shuffle parts it: documents 0 to 999 are
 scored on, 1,000 to 1,499 were used to choose priors and are not used here, the next ones are learned from. Seeds change
@@ -11,7 +11,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,19 @@ from culet.experiments.experiment import Findings, Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PASSES: Mapping[Scale, int] = {"smoke": 2, "laptop": 3}
-_DOCUMENTS: Mapping[Scale, int] = {"smoke": 64, "laptop": 12_000}
-BATCH: Mapping[Scale, int] = {"smoke": 16, "laptop": 256}
 _COLOURS = ("#1f5a99", "#d1622b", "#2e8b57", "#8a4fa3", "#b8860b", "#555555", "#c23b6b")
+
+
+class Sizes(NamedTuple):
+    """Of the corpus and of a run."""
+
+    passes: int
+    documents: int  # to learn from
+    batch_size: int
+    sources: int | None  # the first so many, and documents of one width, so that each program is compiled once
+
+
+SIZES: Mapping[Scale, Sizes] = {"smoke": Sizes(2, 64, 16, 600), "laptop": Sizes(3, 12_000, 256, None)}
 
 
 @functools.cache
@@ -31,14 +40,15 @@ def corpus(scale: Scale) -> tuple[Any, Any]:
     """Counts to learn from and counts to score on, over one vocabulary."""
     from culet.inference import count_words, python_sources
 
-    if scale == "smoke":  # documents of one width, so that each program is compiled once
-        counts = count_words(islice(python_sources(), 600)).counts
+    size = SIZES[scale]
+    if size.sources is not None:
+        counts = count_words(islice(python_sources(), size.sources)).counts
         words = np.diff(counts.indptr)
         counts = counts[(words > 32) & (words <= 48)]
-        return counts[16 : 16 + _DOCUMENTS[scale]], counts[:16]
+        return counts[16 : 16 + size.documents], counts[:16]
     counts = count_words(python_sources()).counts
     order = np.random.default_rng(0).permutation(counts.shape[0])
-    return counts[order[1500 : 1500 + _DOCUMENTS[scale]]], counts[order[:1000]]
+    return counts[order[1500 : 1500 + size.documents]], counts[order[:1000]]
 
 
 def follow(model: Any, scale: Scale, advance: Callable[[Any, Any, int], None] | None = None) -> dict[str, Any]:

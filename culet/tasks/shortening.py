@@ -10,7 +10,7 @@ Axis letters: P points of a run, K temperatures, R completions, A places on a fr
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -37,9 +37,26 @@ if TYPE_CHECKING:
 SLOTS, NEW_TOKENS = 24, 14  # for a long caption and a short one; pictures with longer ones are left out
 END = " ."  # of a prompt
 KEPT = 0.7  # of the words, to restore the others from
-STOPPING, SAMPLED = 256, 192  # prompts that say when to stop, and those with several completions
+SAMPLED = 192  # prompts with several completions
 SAMPLES = 4  # completions of each of the latter
 TEMPERATURES = (0.25, 0.5, 0.75, 1.0)
+
+
+class Sizes(NamedTuple):
+    """Of the model, its training and the evaluation."""
+
+    vocabulary: int
+    layers: int
+    width: int
+    steps: int  # of the training that all runs share; 0: none
+    stopping: int  # prompts that say when to stop
+    judged: int | None  # at most as many are judged
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(512, 1, 16, 0, 8, 8),
+    "laptop": Sizes(1024, 2, 64, 1000, 256, None),
+}
 
 
 @functools.cache
@@ -48,13 +65,13 @@ def tokenizer(scale: Scale) -> "Tokenizer":
     from culet.lm import train_tokenizer
 
     texts = [END.join(captions) for captions in pictures(scale, "training").half(1).captions[:4000]]
-    return train_tokenizer(texts, 512 if scale == "smoke" else 1024)
+    return train_tokenizer(texts, SIZES[scale].vocabulary)
 
 
 def _row(scale: Scale, long: str, short: str, references: Sequence[str] = ()) -> PromptRow | None:
     """A prompt with its completion, or nothing if either is empty or too long."""
-    words = tokenizer(scale)
-    prompt, completion = words.encode(long + END, special=False), words.encode(short, bos=False, special=False)
+    encode = tokenizer(scale).encode
+    prompt, completion = encode(long + END, special=False), encode(short, bos=False, special=False)
     if not long or not short or len(prompt) > SLOTS or len(completion) >= NEW_TOKENS:
         return None
     return PromptRow(text=long, tokens=prompt, completions=(short,), columns={"references": references})
@@ -64,16 +81,16 @@ def _row(scale: Scale, long: str, short: str, references: Sequence[str] = ()) ->
 def _pairs(scale: Scale, use: Use) -> Sequence[PromptRow]:
     """Of each picture the longest caption but one as a prompt, and the shortest as its completion."""
     seen = pictures(scale, use)
-    found = []
+    rows = []
     for each in (seen.half(0) if use == "training" else seen).captions:
         references = each[(len(each) + 1) // 2 :]
-        found.append(_row(scale, each[len(each) // 3], references[-1], references))
-    return [row for row in found if row is not None]
+        rows.append(_row(scale, each[len(each) // 3], references[-1], references))
+    return [row for row in rows if row is not None]
 
 
 def lessons(scale: Scale, seed: int, *, mixed_up: bool = False) -> PromptSet:
     """What a seed learns from, in an order of its own; `mixed_up` gives each prompt the next one's completion."""
-    rows = _pairs(scale, "training")[: -_stopping(scale)]
+    rows = _pairs(scale, "training")[: -SIZES[scale].stopping]
     rows = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
     if mixed_up:
         given = [row.completions for row in rows[1:] + rows[:1]]
@@ -86,25 +103,20 @@ def count_of(scale: Scale, share: float) -> int:
     return round(share * len(pictures(scale, "training").captions))
 
 
-def _stopping(scale: Scale) -> int:
-    return 8 if scale == "smoke" else STOPPING
-
-
 @functools.cache
 def pretrained(scale: Scale) -> Decoder:
-    """The model that every run of every seed begins with, at smoke scale an untrained one.
+    """The model that every run of every seed begins with.
 
     Its logits have no cap, so that their size is free.
     """
     from culet.lm import scaled
 
-    words = tokenizer(scale)
-    layers, width = (1, 16) if scale == "smoke" else (2, 64)
-    config = scaled("gemma-3-1b", layers=layers, width=width, vocabulary=words.vocabulary, window=64, context=64)
+    size, vocabulary = SIZES[scale], tokenizer(scale).vocabulary
+    config = scaled("gemma-3-1b", layers=size.layers, width=size.width, vocabulary=vocabulary, window=64, context=64)
     model = eqx.filter_jit(config.init)(jax.random.key(0))
-    if scale == "smoke":
+    if not size.steps:
         return model
-    recipe = AlignRecipe(steps=1000, batch_size=64, new_tokens=NEW_TOKENS, learning_rate=6e-3, weight_decay=0.1)
+    recipe = AlignRecipe(steps=size.steps, batch_size=64, new_tokens=NEW_TOKENS, learning_rate=6e-3, weight_decay=0.1)
     return align(model, Likelihood(), _damaged(scale), recipe, progress=False)
 
 
@@ -124,12 +136,12 @@ class Examination:
     """Measures policies on prompts that they have not learned from."""
 
     def __init__(self, scale: Scale, use: Use):
-        self.words = tokenizer(scale)
-        stopping, judged = _pairs(scale, "training")[-_stopping(scale) :], _pairs(scale, use)
-        judged = judged[:8] if scale == "smoke" else judged
+        self.tokenizer = tokenizer(scale)
+        stopping, judged = _pairs(scale, "training")[-SIZES[scale].stopping :], _pairs(scale, use)
+        judged = judged[: SIZES[scale].judged]
         self.judged = np.arange(len(stopping), len(stopping) + len(judged))
-        self.prompts = PromptSet([*stopping, *judged], self.words)
-        self.sampled = PromptSet(judged[:SAMPLED], self.words)
+        self.prompts = PromptSet([*stopping, *judged], self.tokenizer)
+        self.sampled = PromptSet(judged[:SAMPLED], self.tokenizer)
         self.start = self(pretrained(scale))
 
     def __call__(self, policy: Decoder) -> dict[str, float]:
@@ -169,7 +181,7 @@ class Examination:
 
     def _answers(self, prompts: PromptSet, rollout: Rollout) -> list[Answer]:
         times = len(rollout.mask) // len(prompts.rows)
-        return answers_of(rollout, [row for row in prompts.rows for _ in range(times)], self.words)
+        return answers_of(rollout, [row for row in prompts.rows for _ in range(times)], self.tokenizer)
 
 
 @functools.cache
@@ -198,10 +210,10 @@ _rewards = eqx.filter_jit(token_rewards)
 
 
 def learned(method: Method, recipe: AlignRecipe, training: PromptSet, scale: Scale, use: Use) -> dict[str, Any]:
-    """What was measured on the way from the pre-trained model, [P] each, and what came of it.
+    """What was measured on the way from the pre-trained model, [P] each, and its end.
 
     `chosen` is the ROUGE-1 where it was best on the prompts that say when to stop, and that policy is what
-    `Examination.sampled_at` tells of. `fall` is by how much the run ends below the best that it had.
+    `Examination.sampled_at` measures. `fall` is by how much the run ends below the best that it had.
     """
     measure = examination(scale, use)
     points: list[dict[str, float]] = []
@@ -215,10 +227,11 @@ def learned(method: Method, recipe: AlignRecipe, training: PromptSet, scale: Sca
         return point
 
     align(pretrained(scale), method, training, recipe, evaluate=evaluate, progress=False)
-    found = {name: np.array([point[name] for point in points]) for name in points[0]}
-    curve = {name: np.concatenate([[start], found[name]]) for name, start in ({"step": 0.0} | measure.start).items()}
+    measured = {name: np.array([point[name] for point in points]) for name in points[0]}
+    curve = {name: np.concatenate([[start], measured[name]]) for name, start in ({"step": 0.0} | measure.start).items()}
     return curve | measure.sampled_at(best[0]) | {
-        "chosen": found["rouge"][found["stopping"].argmax()], "fall": found["rouge"].max() - found["rouge"][-1]
+        "chosen": measured["rouge"][measured["stopping"].argmax()],
+        "fall": measured["rouge"].max() - measured["rouge"][-1],
     }  # fmt: skip
 
 

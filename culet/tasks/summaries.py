@@ -9,7 +9,7 @@ Axis letters: N summaries, P points of a run.
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,9 +26,7 @@ from culet.align.rewards.reward_model import entailed
 from culet.align.rewards.rouge import rouge_1, rouge_l
 from culet.align.rollout import Rollout
 from culet.experiments.experiment import Scale
-from culet.lm import Decoder, scaled, train_tokenizer
-from culet.lm._train import text_rows, train
-from culet.lm.recipe import Recipe
+from culet.lm import Decoder, Recipe, scaled, text_rows, train, train_tokenizer
 from culet.tasks.captions import Use, pictures
 
 if TYPE_CHECKING:
@@ -36,22 +34,40 @@ if TYPE_CHECKING:
 
 SOURCES = 4  # captions that are summarised
 CUE = " =>"  # what follows them
-LONGEST: Mapping[Scale, int] = {"smoke": 48, "laptop": 64}  # tokens of a prompt
-NEW_TOKENS: Mapping[Scale, int] = {"smoke": 8, "laptop": 16}
-HELD_OUT: Mapping[Scale, int] = {"smoke": 4, "laptop": 256}  # summaries that a policy is measured by
 MEASURES = ("entailment", "precision", "rouge_1", "rouge_l", "coverage", "length")
 _SEEDS: Mapping[Use, int] = {"training": 0, "tuning": 1, "judging": 2}
 
 
+class Sizes(NamedTuple):
+    """Of the data, the model, its training and the evaluation."""
+
+    made_up: Mapping[Use, int] | None  # how many pictures are made up for each use; None: real ones
+    longest: int  # tokens of a prompt
+    new_tokens: int
+    held_out: int  # summaries that a policy is measured by
+    vocabulary: int
+    layers: int
+    width: int
+    steps: int
+    batch_size: int
+    row: int  # tokens of a row that is learned from
+    one_model: bool  # for all seeds, as each training is compiled for itself
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes({"training": 240, "tuning": 40, "judging": 40}, 48, 8, 4, 512, 1, 16, 8, 4, 64, True),
+    "laptop": Sizes(None, 64, 16, 256, 2048, 2, 64, 400, 16, 160, False),
+}
+
+
 @functools.cache
 def captions(scale: Scale, use: Use) -> Sequence[Sequence[str]]:
-    """The five captions of each picture, lower-case words, the longest first; at smoke scale made up.
+    """The five captions of each picture, lower-case words, the longest first; real ones or made up.
 
     Raises OSError for real captions that are not there.
     """
-    if scale == "laptop":
-        return pictures(scale, use).captions
-    return list(_made_up(_SEEDS[use], 240 if use == "training" else 40))
+    made_up = SIZES[scale].made_up
+    return pictures(scale, use).captions if made_up is None else list(_made_up(_SEEDS[use], made_up[use]))
 
 
 def _made_up(seed: int, count: int) -> Iterable[Sequence[str]]:
@@ -84,7 +100,7 @@ def reward(scale: Scale, *, shuffled: bool = False) -> Reward:
 def tokenizer(scale: Scale) -> "Tokenizer":
     """A vocabulary of the words of captions that the policy may learn from, and of their parts."""
     texts = [text for five in captions(scale, "training")[::2][:5000] for text in five]
-    return train_tokenizer(texts, 512 if scale == "smoke" else 2048)
+    return train_tokenizer(texts, SIZES[scale].vocabulary)
 
 
 @functools.cache
@@ -93,13 +109,13 @@ def lessons(scale: Scale, use: Use) -> Sequence[PromptRow]:
 
     The columns hold the "source", the "captions", and as "other" the source of the next picture.
     """
-    words, own = tokenizer(scale), captions(scale, use)
+    encode, own, size = tokenizer(scale).encode, captions(scale, use), SIZES[scale]
     kept = []
     for five in own[::2] if use == "training" else own:
         source = " . ".join(five[:SOURCES])
-        asked = words.encode(source + CUE, special=False)
-        length = len(words.encode(_after(five[SOURCES]), bos=False, special=False))
-        if len(asked) <= LONGEST[scale] and 0 < length < NEW_TOKENS[scale]:
+        asked = encode(source + CUE, special=False)
+        length = len(encode(_after(five[SOURCES]), bos=False, special=False))
+        if len(asked) <= size.longest and 0 < length < size.new_tokens:
             kept.append((source, asked, five))
     sources = [source for source, _, _ in kept]
     return [
@@ -122,25 +138,24 @@ def prompts(scale: Scale, rows: Sequence[PromptRow]) -> PromptSet:
 
 @functools.cache
 def supervised(scale: Scale, seed: int) -> Decoder:
-    """The model that every run begins with: it has learned to write all five captions one after the other.
-
-    At smoke scale there is one for all seeds, as each training is compiled for itself.
-    """
-    if scale == "smoke" and seed:
+    """The model that every run begins with: it has learned to write all five captions one after the other."""
+    size = SIZES[scale]
+    if size.one_model and seed:
         return supervised(scale, 0)
-    words = tokenizer(scale)
-    layers, width, steps, length = (1, 16, 8, 64) if scale == "smoke" else (2, 64, 400, 160)
-    config = scaled("gemma-2-2b", layers=layers, width=width, vocabulary=words.vocabulary, window=96, context=160)
+    config = scaled(
+        "gemma-2-2b", layers=size.layers, width=size.width, vocabulary=tokenizer(scale).vocabulary, window=96,
+        context=160,
+    )  # fmt: skip
     texts = [row.text + str(row.completions[0]) for row in lessons(scale, "training")]
-    recipe = Recipe(steps=steps, batch_size=4 if scale == "smoke" else 16, learning_rate=8e-3, seed=seed)
+    recipe = Recipe(steps=size.steps, batch_size=size.batch_size, learning_rate=8e-3, seed=seed)
     start = eqx.filter_jit(config.init)(jax.random.key(seed))
-    return train(start, text_rows(texts, words, length), recipe, progress=False)
+    return train(start, text_rows(texts, tokenizer(scale), size.row), recipe, progress=False)
 
 
 def measures(scale: Scale, answers: Sequence[Answer]) -> dict[str, float]:
     """`MEASURES` of summaries, whose entailment is their mean log-probability by the scorer, in nats."""
-    found = [reward(scale)(answers), *zip(*map(_compared, answers), strict=True)]
-    return {name: float(np.mean(values)) for name, values in zip(MEASURES, found, strict=True)}
+    columns = [reward(scale)(answers), *zip(*map(_compared, answers), strict=True)]
+    return {name: float(np.mean(values)) for name, values in zip(MEASURES, columns, strict=True)}
 
 
 def _compared(answer: Answer) -> tuple[float, ...]:
@@ -159,7 +174,7 @@ class Measure:
     def __init__(self, scale: Scale, seed: int, use: Use, start: Decoder):
         self.scale: Scale = scale
         self.reward = reward(scale)
-        self.start, self.prompts = start, prompts(scale, lessons(scale, use)[: HELD_OUT[scale]])
+        self.start, self.prompts = start, prompts(scale, lessons(scale, use)[: SIZES[scale].held_out])
         self.key = jax.random.key(seed)
         self.of_start = self(self.start)
 
@@ -185,7 +200,7 @@ class Measure:
     def written(self, policy: Decoder, temperature: float, number: int) -> Rollout:
         """A summary of each source, the same at each call with the same number."""
         everyone, key = np.arange(len(self.prompts.rows)), jax.random.fold_in(self.key, number)
-        return sampled(policy, self.prompts, everyone, 1, NEW_TOKENS[self.scale], key, temperature=temperature)
+        return sampled(policy, self.prompts, everyone, 1, SIZES[self.scale].new_tokens, key, temperature=temperature)
 
     def _answers(self, rollout: Rollout) -> list[Answer]:
         return answers_of(rollout, self.prompts.rows, self.prompts.tokenizer)

@@ -4,7 +4,7 @@ import numpy as np
 
 from culet.align.rewards.answer import Answer
 from culet.tasks.caption_annotator import QUALITY, SHORT, VERY_SHORT, annotator, guessing, pairs
-from culet.tasks.caption_policy import NEW_TOKENS, prompts, tokenizer
+from culet.tasks.caption_policy import SIZES, prompts, tokenizer
 from culet.tasks.captions import reward
 
 
@@ -42,11 +42,11 @@ def test_pairs_are_labelled_by_the_annotator_and_hold_no_ties():
     batches = asked.batches(4, 0)
     there = {asked.rows[number].text for step in range(2) for number in batches[step]["row"]}
     assert 0 < len(found.rows) <= 8 and {row.text for row in found.rows} <= there
-    rollout = found.data(np.arange(len(found.rows)), 2, NEW_TOKENS["smoke"])
+    rollout = found.data(np.arange(len(found.rows)), 2, SIZES["smoke"].new_tokens)
     lengths = rollout.lengths.tolist()
     written = [ids[:length].tolist() for ids, length in zip(np.asarray(rollout.completions), lengths, strict=True)]
     ended = [ids[-1] in words.stop_ids for ids in written]
-    assert all(end or length == NEW_TOKENS["smoke"] for end, length in zip(ended, lengths, strict=True))
+    assert all(end or length == SIZES["smoke"].new_tokens for end, length in zip(ended, lengths, strict=True))
     texts = [words.decode(ids[: len(ids) - end]) for ids, end in zip(written, ended, strict=True)]
     better, worse = learned.of_texts(texts).reshape(-1, 2).T
     assert (better > worse).all()

@@ -4,7 +4,7 @@ Axis letters: N seeds, Y completions of an enumerable set, H halves of Jeffreys'
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,14 +20,26 @@ if TYPE_CHECKING:
 J_BOND, SWAP, BEST, TABLE = "J-BOND", "J-BOND, hard swap", "best of N", "table"
 STRENGTHS = (1.0, 2.0, 4.0)
 REINFORCE = {beta: f"REINFORCE, beta {beta:g}" for beta in STRENGTHS}
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 100}
-COMPLETIONS: Mapping[Scale, int] = {"smoke": 12, "laptop": 192}  # per step
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
 RATE = 5e-4  # of all variants; see `deviations`
 REFERENCES: Mapping[str, Mapping[str, Any]] = {J_BOND: {"reference_rate": 0.05}, SWAP: {"reference_every": 20}}
-TABLE_STEPS: Mapping[Scale, int] = {"smoke": 50, "laptop": 200}
 TABLE_RATE = 0.1
 SHARES = (0.0, 0.5, 1.0)  # of the backward divergence: the forward half, Jeffreys' middle, the backward half
+
+
+class Sizes(NamedTuple):
+    """Of the runs."""
+
+    steps: int
+    completions: int  # per step
+    points: int  # of a run, after its start
+    table_steps: int
+    one_setting: bool  # of each method for all variants, so that little is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 12, 1, 50, True),
+    "laptop": Sizes(100, 192, 5, 200, False),
+}
 
 
 def _j_bond(name: str, shuffled: bool = False) -> Any:
@@ -37,7 +49,7 @@ def _j_bond(name: str, shuffled: bool = False) -> Any:
         from culet.align.methods import JBond
 
         judged = _Shuffled(scale, seed) if shuffled else None
-        reference = REFERENCES[name if scale == "laptop" else J_BOND]  # one for both at smoke scale: little is compiled
+        reference = REFERENCES[J_BOND if SIZES[scale].one_setting else name]
         return _aligned(JBond(beta=0.5, gamma=1.0), 3, RATE, scale, seed, judged, **reference)
 
     return per_seed(run)
@@ -47,7 +59,7 @@ def _reinforce(beta: float) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.align.methods import Reinforce
 
-        strength = 1.0 if scale == "smoke" else beta  # one for all, so that little is compiled
+        strength = STRENGTHS[0] if SIZES[scale].one_setting else beta
         return _aligned(Reinforce(samples=2, beta=strength), 2, RATE, scale, seed)
 
     return per_seed(run)
@@ -58,12 +70,13 @@ def _aligned(
 ) -> dict[str, Any]:  # fmt: skip
     """A run with `each` completions of a prompt, and where it ended."""
     from culet.align.loop import AlignRecipe
-    from culet.tasks.caption_policy import NEW_TOKENS, ends, trajectory
+    from culet.tasks.caption_policy import SIZES as CAPTIONS
+    from culet.tasks.caption_policy import ends, trajectory
 
-    steps, batch_size = STEPS[scale], COMPLETIONS[scale] // each
+    steps, batch_size = SIZES[scale].steps, SIZES[scale].completions // each
     recipe = AlignRecipe(
-        steps=steps, batch_size=batch_size, new_tokens=NEW_TOKENS[scale], learning_rate=rate, seed=seed,
-        evaluate_every=steps // POINTS[scale], **reference,
+        steps=steps, batch_size=batch_size, new_tokens=CAPTIONS[scale].new_tokens, learning_rate=rate, seed=seed,
+        evaluate_every=steps // SIZES[scale].points, **reference,
     )  # fmt: skip
     found, _ = trajectory(method, recipe, scale, "judging", judged)
     return found | ends(found) | {"budget": steps * batch_size * each}
@@ -92,7 +105,7 @@ def _table(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
 
     from culet.papers.bond.table import divergences
 
-    shares, steps = jnp.asarray(SHARES), TABLE_STEPS[scale]
+    shares, steps = jnp.asarray(SHARES), SIZES[scale].table_steps
     found = [divergences(jnp.int32(seed), shares, TABLE_RATE, steps, 10) for seed in seeds]
     return {"divergences": np.stack([np.asarray(each) for each in found])}
 
@@ -150,7 +163,7 @@ def _figure(findings: Findings) -> "Figure":
     return figure
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper trains Gemma 2B and 7B; here a decoder of 0.16 million parameters goes on from the first three words of "
     "captions of Multi30k (made-up ones at smoke scale). The reward is linear in the words of a caption and learned, "
     "from the labels of half of the pictures; the judge is naive Bayes, from the other half. The best of N is drawn by "
@@ -217,7 +230,7 @@ experiment = Experiment(
     control={J_BOND: Variant(description="the rewards of a batch go to the wrong completions", run=_j_bond(J_BOND,
     True))},
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align.methods import JBond; "
     "align(policy, JBond(), prompts, AlignRecipe(reference_rate=0.02), reward=reward)",
 )  # fmt: skip

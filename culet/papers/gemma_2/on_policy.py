@@ -20,9 +20,7 @@ from culet.align.methods import Distil
 from culet.align.rollout import Rollout, hidden
 from culet.core.plot import COLOURS
 from culet.experiments.experiment import Findings, Scale
-from culet.lm import Decoder, scaled
-from culet.lm._train import text_rows, train
-from culet.lm.recipe import Recipe
+from culet.lm import Decoder, Recipe, scaled, text_rows, train
 from culet.objectives import exact_kl
 from culet.objectives.teacher import Divergence
 from culet.tasks import summaries
@@ -92,7 +90,7 @@ def run(
     rows = summaries.lessons(scale, "training")
     asked = summaries.prompts(scale, rows).first(int(share * len(rows)))
     recipe = AlignRecipe(
-        steps=size.steps, batch_size=size.summaries, new_tokens=summaries.NEW_TOKENS[scale], seed=seed,
+        steps=size.steps, batch_size=size.summaries, new_tokens=summaries.SIZES[scale].new_tokens, seed=seed,
         learning_rate=rate or RATES[divergence, own], evaluate_every=size.steps // size.points,
     )  # fmt: skip
     end = align(

@@ -5,7 +5,7 @@ Axis letters: N seeds, B prompts, S phrases of each, P points of a run.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -27,14 +27,25 @@ BEST: Mapping[str, tuple[str, ...]] = {
     "best of 8 by U": ("reward_u",),
     "best of 8 by R + U": ("reward_r", "reward_u"),
 }
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 48}  # of a stage
-PROMPTS: Mapping[Scale, int] = {"smoke": 2, "laptop": 32}  # per step
-EACH: Mapping[Scale, int] = {"smoke": 2, "laptop": 8}  # phrases of a prompt
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 2}  # of a stage, after its start
 RATES: Mapping[str, float] = {"R": 3e-3, "U": 5e-3, "G": 5e-3}  # of the stages; see `deviations`
 BETA = 0.2
 MEASURED_ON: "Use" = "judging"
 ENDS = ("win_rate", "wins_r", "wins_u", "kl", "conformity", "quality", "taste", "length")
+
+
+class Sizes(NamedTuple):
+    """Of the stages."""
+
+    steps: int  # of a stage
+    prompts: int  # per step
+    each: int  # phrases of a prompt
+    points: int  # of a stage, after its start
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 2, 2, 1),
+    "laptop": Sizes(48, 32, 8, 2),
+}
 
 
 def _reward(letter: str, scale: Scale, seed: int) -> "Reward":
@@ -47,29 +58,31 @@ def _reward(letter: str, scale: Scale, seed: int) -> "Reward":
 def _after(scale: Scale, seed: int, stages: str) -> tuple["Decoder", list[dict[str, float]], dict[str, Any]]:
     """The policy after these stages, what was measured on the way to it, and what it wrote in the end.
 
-    Each stage begins with the policy of the one before, is held to it, and has a schedule of its own.
+    Each stage begins with the policy of the one before, which is its reference model, and has a schedule of its own.
     """
     from culet.align.loop import AlignRecipe, align
     from culet.align.methods import Reinforce
     from culet.tasks.tunes.evaluator import yardstick
-    from culet.tasks.tunes.phrases import NEW_TOKENS, prompts, supervised
+    from culet.tasks.tunes.phrases import SIZES as TUNES
+    from culet.tasks.tunes.phrases import prompts, supervised
 
     measure = yardstick(scale, seed, MEASURED_ON)
     if not stages:
         return supervised(scale, seed), [{"step": 0.0} | measure.start], measure.written_first
     policy, before, _ = _after(scale, seed, stages[:-1])
-    points, stage = list(before), len(stages) - 1
+    size, points, stage = SIZES[scale], list(before), len(stages) - 1
     recipe = AlignRecipe(
-        steps=STEPS[scale], batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], seed=seed + 1000 * stage,
-        learning_rate=RATES[stages[-1]], evaluate_every=STEPS[scale] // POINTS[scale],
+        steps=size.steps, batch_size=size.prompts, new_tokens=TUNES[scale].new_tokens, seed=seed + 1000 * stage,
+        learning_rate=RATES[stages[-1]], evaluate_every=size.steps // size.points,
     )  # fmt: skip
 
     def evaluate(policy: "Decoder", step: int) -> dict[str, float]:
-        points.append({"step": float(step + stage * STEPS[scale])} | measure(policy, step + stage * STEPS[scale]))
+        step += stage * size.steps
+        points.append({"step": float(step)} | measure(policy, step))
         return points[-1]
 
     policy = align(
-        policy, Reinforce(samples=EACH[scale], beta=BETA),
+        policy, Reinforce(samples=SIZES[scale].each, beta=BETA),
         prompts(scale, "training"), recipe,
         reward=_reward(stages[-1], scale, seed), evaluate=evaluate, progress=False,
     )  # fmt: skip
@@ -80,7 +93,7 @@ def _measured(stages: str) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         _, points, written = _after(scale, seed, stages)
         curves = {name: np.array([point[name] for point in points]) for name in points[0]}
-        spent = len(stages) * STEPS[scale] * PROMPTS[scale] * EACH[scale]
+        spent = len(stages) * SIZES[scale].steps * SIZES[scale].prompts * SIZES[scale].each
         return curves | {f"final_{name}": curves[name][-1] for name in ENDS} | written | {"budget": spent}
 
     return per_seed(run)
@@ -120,11 +133,11 @@ def _files(findings: Findings) -> Mapping[str, bytes]:
     return music_files(findings, [SUPERVISED, R, U, RU])
 
 
-def _arm(name: str, what: str, stages: Mapping[str, str] = STAGES) -> Variant:
-    return Variant(description=what, run=_measured(stages[name]))
+def _variant(name: str, description: str, stages: Mapping[str, str] = STAGES) -> Variant:
+    return Variant(description=description, run=_measured(stages[name]))
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper tunes MusicLM, which makes sound from a text, and asks people; here a decoder of 0.12 million "
     "parameters writes the notes of phrases of four bars (Nottingham; walks on scales at smoke scale) after a prompt "
     "of key, metre and three notes, and the listener is a program. R was the likeness of sound and text (MuLan) and a "
@@ -163,9 +176,9 @@ experiment = Experiment(
     variants={
         SUPERVISED: Variant(description="the model that has learned from tunes "
         "alone", run=_measured(""), equal_budget=False),
-        R: _arm(R, "two stages of reinforcement by conformity to key and metre and by a classifier of real phrases"),
-        U: _arm(U, "two stages by a reward model of the raters' choices"),
-        RU: _arm(RU, "the first stage by R, the second by U"),
+        R: _variant(R, "two stages, by conformity to key and metre and by a classifier of real phrases"),
+        U: _variant(U, "two stages by a reward model of the raters' choices"),
+        RU: _variant(RU, "the first stage by R, the second by U"),
         **{
             name: Variant(description="of eight phrases of the supervised "
             "model", run=_best(*rewards), equal_budget=False)
@@ -192,13 +205,13 @@ experiment = Experiment(
         Claim(text="And over U.", margin=lambda findings: _wins_over(findings, RU, U), at_least=0.5),
     ],
     control={
-        name: _arm(name, "the same with a reward model of raters who choose without looking", BROKEN)
+        name: _variant(name, "the same with a reward model of raters who choose without looking", BROKEN)
         for name in BROKEN
     },
     figure=_figure,
     files=_files,
-    deviations=_DIFFERENT,
-    usage="from culet.audio.tunes import in_key, read_tune, tune_reward, write_midi; "
+    deviations=_DEVIATIONS,
+    usage="from culet.audio.tunes import in_key, read_tune, write_midi; from culet.tasks.tunes import tune_reward; "
     "liked = align(maker, Reinforce(samples=8), prompts, AlignRecipe(), reward=tune_reward(in_key)); "
     "write_midi('tune.mid', read_tune(text))",
 )  # fmt: skip

@@ -5,7 +5,7 @@ Axis letters: N seeds or pairs, B prompts, S completions of each, P points of a 
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -25,13 +25,25 @@ RLHF, RLAIF, DIRECT, ONE_ORDER = "RLHF", "RLAIF", "direct RLAIF", "RLAIF, one or
 LABELLER, WIDER = "labeller", "wider labeller"
 BETAS = {RLHF: 0.2, RLAIF: 0.45, DIRECT: 0.3, ONE_ORDER: 0.2}  # strengths of the penalty; see `deviations`
 RATE = 2e-3  # of all policies
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 60}
-PROMPTS: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step, with two completions each
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a run, after its start
-LEARNING: Mapping[Scale, int] = {"smoke": 2, "laptop": 128}  # steps of a reward model
-AT_ONCE: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # pairs that it learns from in a step
 MODEL_RATE = 4e-3  # of all reward models
 MEASURED = 512  # answers by whose rewards the unit of each reward is found
+
+
+class Sizes(NamedTuple):
+    """Of policies and reward models."""
+
+    steps: int
+    prompts: int  # per step, with two completions each
+    points: int  # of a run, after its start
+    reward_steps: int  # steps of a reward model
+    reward_batch: int  # pairs that it learns from in a step
+    one_beta: bool  # for all variants, so that less is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 4, 1, 2, 4, True),
+    "laptop": Sizes(60, 64, 5, 128, 64, False),
+}
 
 
 def run(
@@ -44,16 +56,17 @@ def run(
     """
     from culet.align.loop import AlignRecipe
     from culet.align.methods import Reinforce
-    from culet.tasks.caption_policy import NEW_TOKENS, ends, trajectory
+    from culet.tasks.caption_policy import SIZES as CAPTIONS
+    from culet.tasks.caption_policy import ends, trajectory
 
-    steps, judged = STEPS[scale], _reward(name, scale, seed, mixed_up)
+    size, judged = SIZES[scale], _reward(name, scale, seed, mixed_up)
     recipe = AlignRecipe(
-        steps=steps, batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], learning_rate=rate, seed=seed,
-        evaluate_every=steps // POINTS[scale],
+        steps=size.steps, batch_size=size.prompts, new_tokens=CAPTIONS[scale].new_tokens, learning_rate=rate, seed=seed,
+        evaluate_every=size.steps // size.points,
     )  # fmt: skip
-    beta = BETAS[RLAIF if scale == "smoke" else name] if beta is None else beta  # one at smoke scale: less to compile
+    beta = BETAS[RLAIF if size.one_beta else name] if beta is None else beta
     found, end = trajectory(Reinforce(samples=2, beta=beta), recipe, scale, use, judged)
-    spent = steps * PROMPTS[scale] * 2
+    spent = size.steps * size.prompts * 2
     return found | ends(found) | _at_the_end(end, judged, scale, seed, use) | {"budget": spent}
 
 
@@ -82,11 +95,11 @@ def _reward_model(scale: Scale, seed: int, learned: "Sequence[Pair]") -> "Reward
     from culet.lm import Recipe
     from culet.tasks.caption_policy import supervised, tokenizer
 
-    words = tokenizer(scale)
-    recipe = Recipe(steps=LEARNING[scale], batch_size=AT_ONCE[scale], learning_rate=MODEL_RATE, seed=seed)
+    size = SIZES[scale]
+    recipe = Recipe(steps=size.reward_steps, batch_size=size.reward_batch, learning_rate=MODEL_RATE, seed=seed)
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
-    trained = train_reward_model(model, preference_rows(learned, words, 64), recipe, progress=False)
-    return learned_reward(trained, words, batch_size=AT_ONCE[scale])
+    trained = train_reward_model(model, preference_rows(learned, tokenizer(scale), 64), recipe, progress=False)
+    return learned_reward(trained, tokenizer(scale), batch_size=SIZES[scale].reward_batch)
 
 
 def _at_the_end(end: "Decoder", judged: "Reward", scale: Scale, seed: int, use: "Use") -> dict[str, Any]:
@@ -98,12 +111,13 @@ def _at_the_end(end: "Decoder", judged: "Reward", scale: Scale, seed: int, use: 
 
     from culet.align import completions
     from culet.align.frontier import REFERENCES, SAMPLES
-    from culet.tasks.caption_policy import HELD_OUT, NEW_TOKENS, prompts, yardstick
+    from culet.tasks.caption_policy import SIZES as CAPTIONS
+    from culet.tasks.caption_policy import prompts, yardstick
     from culet.tasks.captions import judge
 
-    asked = prompts(scale, use, count=HELD_OUT[scale])
+    asked = prompts(scale, use, count=CAPTIONS[scale].held_out)
     everyone = np.arange(len(asked.rows))
-    written = completions(end, asked, everyone, SAMPLES, NEW_TOKENS[scale], jax.random.key(seed))
+    written = completions(end, asked, everyone, SAMPLES, CAPTIONS[scale].new_tokens, jax.random.key(seed))
     references = yardstick(scale, seed, use).front.references
     first = [answer for place, answer in enumerate(references) if place % REFERENCES < SAMPLES]
     return {
@@ -121,17 +135,17 @@ def accuracy(judged: "Reward", answers: "Sequence[Answer]", scale: Scale) -> flo
     return float(0.5 * (1 + np.mean(orders[0] * orders[1])))
 
 
-def _labeller(size: "Size", what: str) -> Variant:
+def _labeller(size: "Size", description: str) -> Variant:
     def run(seed: int, scale: Scale) -> dict[str, float]:
         from culet.papers.rlaif.labellers import examined
 
         return examined(scale, seed, size)
 
-    return Variant(description=what, run=per_seed(run), equal_budget=False)
+    return Variant(description=description, run=per_seed(run), equal_budget=False)
 
 
-def _arm(name: str, what: str, mixed_up: bool = False) -> Variant:
-    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
+def _variant(name: str, description: str, mixed_up: bool = False) -> Variant:
+    return Variant(description=description, run=per_seed(lambda seed, scale: run(name, seed, scale, mixed_up=mixed_up)))
 
 
 def _win_rate(name: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
@@ -171,7 +185,7 @@ def _figure(findings: Findings) -> "Figure":
     return figure
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper trains PaLM 2-XS, has people and PaLM 2-L label, and people judge; here a decoder of 0.16 million "
     "parameters goes on from the first three words of captions of Multi30k (made-up ones at smoke scale). People are "
     "made up: what they hear in a caption is a score that is linear in its words, learned from the labels of half of "
@@ -211,10 +225,10 @@ experiment = Experiment(
     ],
     budget_unit="completions",
     variants={
-        RLHF: _arm(RLHF, "a reward model of people's preferences between the supervised model's pairs"),
-        RLAIF: _arm(RLAIF, "a reward model of the labeller's probabilities for the same pairs, both orders averaged"),
-        DIRECT: _arm(DIRECT, "no reward model: the labeller's score of each completion, from 1 to 10"),
-        ONE_ORDER: _arm(ONE_ORDER, "a reward model of the labeller's bare verdicts on these pairs, asked once"),
+        RLHF: _variant(RLHF, "a reward model of people's preferences between the supervised model's pairs"),
+        RLAIF: _variant(RLAIF, "a reward model of the labeller's probabilities for these pairs, both orders averaged"),
+        DIRECT: _variant(DIRECT, "no reward model: the labeller's score of each completion, from 1 to 10"),
+        ONE_ORDER: _variant(ONE_ORDER, "a reward model of the labeller's bare verdicts on these pairs, asked once"),
         LABELLER: _labeller("narrow", "the labeller itself, asked about the pairs"),
         WIDER: _labeller("wide", "one of twice its width, that of the policy, asked the same"),
     },
@@ -245,10 +259,10 @@ experiment = Experiment(
         ),
     ],
     control={
-        RLAIF: _arm(RLAIF, "the labeller's probabilities go to the wrong pairs", mixed_up=True),
+        RLAIF: _variant(RLAIF, "the labeller's probabilities go to the wrong pairs", mixed_up=True),
     },
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align.rewards import ModelJudge, ModelScore; "
     "align(policy, Reinforce(beta=0.1), prompts, AlignRecipe(), reward=ModelScore(labeller, tokenizer))",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The labellers of the row RLAIF: people who differ, and small language models that have read what people say.
+"""The labellers of the experiment RLAIF: people who differ, and small language models that have read what people say.
 
 What somebody hears in a caption is its worth by the learned reward and a noise of his own, so that of two captions the
 better one wins with the probability of Bradley and Terry. A model reads questions about captions that people wrote,
@@ -10,7 +10,7 @@ Axis letters: N captions or pairs.
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -21,7 +21,8 @@ from culet.align.rewards import Answer, ModelJudge, ModelScore, Preference, agre
 from culet.core import pack
 from culet.experiments.experiment import Scale
 from culet.lm import Recipe, scaled, train, train_tokenizer
-from culet.tasks.caption_policy import LONGEST, NEW_TOKENS, OPENING, prompts, supervised
+from culet.tasks.caption_policy import LONGEST, OPENING, prompts, supervised
+from culet.tasks.caption_policy import SIZES as CAPTIONS
 from culet.tasks.captions import pictures, reward
 
 if TYPE_CHECKING:
@@ -40,14 +41,26 @@ SINGLES = 0.25  # share of the captions that are scored by themselves
 MIDDLE, STEP = 5.5, 2.0  # of the scores: the mean caption's, and what a standard deviation makes
 ROUNDS = 2  # in which all captions are talked about
 SPELLED = 20  # of as many remarks, one makes the vocabulary
-VOCABULARY: Mapping[Scale, int] = {"smoke": 512, "laptop": 1024}
 ROW = 64  # tokens
-READ_AT_ONCE: Mapping[Scale, int] = {"smoke": 16, "laptop": 128}  # questions
-WIDTHS: Mapping[Size, int] = {"narrow": 32, "wide": 64}
-STEPS: Mapping[Scale, int] = {"smoke": 8, "laptop": 1000}
 RATES: Mapping[Size, float] = {"narrow": 1e-2, "wide": 8e-3}
-PAIRS: Mapping[Scale, int] = {"smoke": 4, "laptop": 2048}  # that are labelled
 OTHERS = 1000  # what sets the seed of other people apart
+
+
+class Sizes(NamedTuple):
+    """Of the labellers, their training and what they label."""
+
+    vocabulary: int
+    read_at_once: int  # questions
+    steps: int
+    pairs: int  # that are labelled
+    batch_size: int
+    widths: Mapping[Size, int]
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(512, 16, 8, 4, 16, {"narrow": 16}),
+    "laptop": Sizes(1024, 128, 1000, 2048, 32, {"narrow": 32, "wide": 64}),
+}
 
 
 def heard(scale: Scale, texts: Sequence[str], generator: np.random.Generator) -> Float[np.ndarray, "N"]:
@@ -129,37 +142,40 @@ def _text(words: Sequence[str], short: bool, generator: np.random.Generator) -> 
 
 @functools.cache
 def labeller(scale: Scale, size: Size) -> "tuple[Decoder, Tokenizer]":
-    """The model that has read the remarks, and its own tokenizer. One for all seeds; at smoke scale for both sizes."""
-    if scale == "smoke" and size == "wide":
+    """The model that has read the remarks, and its tokenizer: one for all seeds, and for both sizes if one width."""
+    sizes = SIZES[scale]
+    if size not in sizes.widths:
         return labeller(scale, "narrow")
     read = remarks(scale)
-    words = train_tokenizer([question + answer for question, answer in read[::SPELLED]], VOCABULARY[scale])
-    learned = [learned_tokens(remark, words) for remark in read]
+    tokenizer = train_tokenizer([question + answer for question, answer in read[::SPELLED]], SIZES[scale].vocabulary)
+    learned = [learned_tokens(remark, tokenizer) for remark in read]
     rows = pack([tokens for tokens, _ in learned], ROW, [weights for _, weights in learned])
-    width = 16 if scale == "smoke" else WIDTHS[size]
-    config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=ROW, context=4 * ROW)
-    recipe = Recipe(steps=STEPS[scale], batch_size=16 if scale == "smoke" else 32, learning_rate=RATES[size])
-    return train(config.init(jax.random.key(0)), rows, recipe, progress=False), words
+    config = scaled(
+        "gemma-2-2b", layers=2, width=sizes.widths[size], vocabulary=tokenizer.vocabulary, window=ROW, context=4 * ROW
+    )
+    recipe = Recipe(steps=sizes.steps, batch_size=sizes.batch_size, learning_rate=RATES[size])
+    return train(config.init(jax.random.key(0)), rows, recipe, progress=False), tokenizer
 
 
-def learned_tokens(remark: Remark, words: "Tokenizer") -> tuple[list[int], list[float]]:
+def learned_tokens(remark: Remark, tokenizer: "Tokenizer") -> tuple[list[int], list[float]]:
     """The tokens of a remark, and weights by which the answer and its end alone are learned."""
     question, answer = remark
-    given, said = words.encode(question, special=False), words.encode(answer, bos=False, eos=True, special=False)
+    given = tokenizer.encode(question, special=False)
+    said = tokenizer.encode(answer, bos=False, eos=True, special=False)
     return given + said, [0.0] * len(given) + [1.0] * len(said)
 
 
 def scoring(scale: Scale, size: Size = "narrow") -> ModelScore:
     """The labeller, asked how good a caption is: the reward of direct RLAIF."""
-    return ModelScore(*labeller(scale, size), instruction=HOW, template=SCORE, rows=READ_AT_ONCE[scale])
+    return ModelScore(*labeller(scale, size), instruction=HOW, template=SCORE, rows=SIZES[scale].read_at_once)
 
 
 @functools.cache
 def pairs(scale: Scale, seed: int) -> tuple[list[Answer], list[Answer]]:
     """The first and the second captions of pairs that the supervised model wrote to prompts of the training."""
     asked = prompts(scale, "training")
-    chosen = asked.batches(PAIRS[scale], seed)[0]["row"]
-    answers = completions(supervised(scale, seed), asked, chosen, 2, NEW_TOKENS[scale], jax.random.key(seed))
+    chosen = asked.batches(SIZES[scale].pairs, seed)[0]["row"]
+    answers = completions(supervised(scale, seed), asked, chosen, 2, CAPTIONS[scale].new_tokens, jax.random.key(seed))
     return answers[::2], answers[1::2]
 
 
@@ -180,7 +196,7 @@ def _shown(scale: Scale, seed: int, size: Size, swapped: bool) -> Float[np.ndarr
 
     Kept, so that no question is asked twice.
     """
-    asked = ModelJudge(*labeller(scale, size), instruction=WHICH, template=PAIR, rows=READ_AT_ONCE[scale])
+    asked = ModelJudge(*labeller(scale, size), instruction=WHICH, template=PAIR, rows=SIZES[scale].read_at_once)
     firsts, seconds = pairs(scale, seed)
     return asked.shown(seconds, firsts) if swapped else asked.shown(firsts, seconds)
 

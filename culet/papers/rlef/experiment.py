@@ -4,7 +4,7 @@ Axis letters: N seeds, P points of a run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 SUPERVISED, FILTERED, BEST, SCORER, OVERLAP = "supervised", "filtered", "best of 8", "scorer", "word overlap"
 BETAS = (0.05, 0.15, 0.5)
 LOW, MIDDLE, HIGH = RLEF = tuple(f"RLEF, weight {beta:g}" for beta in BETAS)
-STEPS: Mapping[Scale, int] = {"smoke": 2, "laptop": 80}
-SUMMARIES: Mapping[Scale, int] = {"smoke": 4, "laptop": 64}  # per step
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 4}  # of a run, after its start
 RATES = {SUPERVISED: 3e-3, FILTERED: 2e-3, LOW: 2e-3, MIDDLE: 1e-3, HIGH: 1e-3}  # see `deviations`
 KEPT = 0.5  # share of the pairs that the filter leaves
 TEMPERATURE = 0.5  # of the best of 8
@@ -29,6 +26,22 @@ HUMAN = {
     "auc_qags_xsum": "qags-xsum", "auc_qags_cnndm": "qags-cnndm", "auc_begin_wow": "begin-wow-dev",
     "auc_rte": "rte-dev", "auc_med": "med",
 }  # fmt: skip
+
+
+class Sizes(NamedTuple):
+    """Of the runs."""
+
+    steps: int
+    summaries: int  # per step
+    points: int  # of a run, after its start
+    one_method: bool  # RLEF with the first weight for all variants, so that little is compiled
+    human: bool  # scorers are tried on what people said too
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(2, 4, 1, True, False),
+    "laptop": Sizes(80, 64, 4, False, True),
+}
 
 
 def run(
@@ -42,12 +55,12 @@ def run(
     from culet.align.methods import Likelihood, ProximalPolicy
     from culet.tasks import summaries
 
-    steps, batch_size = STEPS[scale], SUMMARIES[scale]
-    rewarded = name in RLEF or scale == "smoke"  # where all variants are alike, so that little is compiled
-    beta = BETAS[RLEF.index(name) if scale == "laptop" and rewarded else 0]
+    size = SIZES[scale]
+    rewarded = name in RLEF or size.one_method
+    beta = BETAS[RLEF.index(name) if rewarded and not size.one_method else 0]
     recipe = AlignRecipe(
-        steps=steps, batch_size=batch_size, new_tokens=summaries.NEW_TOKENS[scale], learning_rate=rate or RATES[name],
-        seed=seed, evaluate_every=max(steps // POINTS[scale], 1),
+        steps=size.steps, batch_size=size.summaries, new_tokens=summaries.SIZES[scale].new_tokens,
+        learning_rate=rate or RATES[name], seed=seed, evaluate_every=max(size.steps // size.points, 1),
     )  # fmt: skip
     measure = summaries.measure(scale, seed, use)
     points = [measure.of_start | {"step": 0.0}]
@@ -65,7 +78,7 @@ def run(
         reward=summaries.reward(scale, shuffled=shuffled) if rewarded else None, evaluate=evaluate, progress=False,
     )  # fmt: skip
     found = {key: np.array([point[key] for point in points]) for key in points[0]}
-    return found | {f"final_{key}": found[key][-1] for key in points[0]} | {"budget": steps * batch_size}
+    return found | {f"final_{key}": found[key][-1] for key in points[0]} | {"budget": size.steps * size.summaries}
 
 
 def _best(seed: int, scale: Scale) -> dict[str, Any]:
@@ -78,7 +91,7 @@ def _best(seed: int, scale: Scale) -> dict[str, Any]:
 def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
     """How well the scorer, or the share of words that the premise has too, tells what follows from what does not.
 
-    On captions of pictures for judging, and but for smoke scale on what people said; the same for all seeds.
+    On captions of pictures for judging, and on what people said; the same for all seeds.
     """
 
     def found(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
         from culet.tasks.summaries import captions, scorer
 
         sets = {"auc_captions": statements_about(captions(scale, "judging"))}
-        if scale == "laptop":
+        if SIZES[scale].human:
             sets |= {key: human_statements(name) for key, name in HUMAN.items()}
         areas = {}
         for key, statements in sets.items():
@@ -101,8 +114,8 @@ def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
     return found
 
 
-def _arm(name: str, what: str, shuffled: bool = False) -> Variant:
-    return Variant(description=what, run=per_seed(lambda seed, scale: run(name, seed, scale, shuffled=shuffled)))
+def _variant(name: str, description: str, shuffled: bool = False) -> Variant:
+    return Variant(description=description, run=per_seed(lambda seed, scale: run(name, seed, scale, shuffled=shuffled)))
 
 
 def _lead(*names: str) -> Callable[[Findings], Float[np.ndarray, "N"]]:
@@ -156,7 +169,7 @@ def _figure(findings: Findings) -> "Figure":
     return figure
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper trains T5-XXL of 11 billion parameters on news and dialogues, with an entailment model as large; here a "
     "decoder of 0.23 million parameters summarises four captions of a picture of Multi30k, with the fifth and shortest "
     "as the target (made-up captions at smoke scale, where all variants are PPO's with one weight). Pictures are those "
@@ -207,11 +220,11 @@ experiment = Experiment(
     budget_unit="summaries",
     variants={
         **{
-            name: _arm(name, f"PPO with a critic; the log-probability in the end, {beta:g} of the KL at each token")
+            name: _variant(name, f"PPO with a critic; the log-probability in the end, {beta:g} of the KL at each token")
             for beta, name in zip(BETAS, RLEF, strict=True)
         },
-        SUPERVISED: _arm(SUPERVISED, "the supervised model, trained for as long on sources and their fifth captions"),
-        FILTERED: _arm(FILTERED, "the same on the half of the pairs that the scorer finds likeliest to follow"),
+        SUPERVISED: _variant(SUPERVISED, "the supervised model, trained as long on sources and their fifth captions"),
+        FILTERED: _variant(FILTERED, "the same on the half of the pairs that the scorer finds likeliest to follow"),
         BEST: Variant(
             description="of 8 samples of the supervised model the one that the scorer likes best", run=per_seed(_best),
             equal_budget=False,
@@ -264,9 +277,9 @@ experiment = Experiment(
             at_least=0.0,
         ),
     ],
-    control={LOW: _arm(LOW, "the same, but the scorer reads another picture's captions", shuffled=True)},
+    control={LOW: _variant(LOW, "the same, but the scorer reads another picture's captions", shuffled=True)},
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align.rewards import entailed, train_lexical_scorer; "
     "align(policy, ProximalPolicy(), prompts, AlignRecipe(), reward=entailed(train_lexical_scorer(statements)))",
 )  # fmt: skip

@@ -5,7 +5,7 @@ Axis letters: N seeds, P points, I iterations, M runs of an iteration, L layers.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -24,14 +24,25 @@ WARP, FIRST, SINGLE, TOWARDS = "WARP", "WARP, first iteration", "one run", "one 
 LERP, FULL = "LERP", "SLERP of full weights"
 LAYERS = ("embedding", "layer 1", "layer 2", "last norm")
 RUNS, ITERATIONS = 2, 2
-STEPS: Mapping[Scale, int] = {"smoke": 1, "laptop": 44}  # of each run
-PROMPTS: Mapping[Scale, int] = {"smoke": 4, "laptop": 96}  # per step, with two completions each
-POINTS: Mapping[Scale, int] = {"smoke": 1, "laptop": 5}  # of a front, after its start
-EVERY: Mapping[Scale, int] = {"smoke": 4, "laptop": 16}  # steps between points of the one run
 BETA, REFERENCE_RATE = 3.0, 0.05
 RATE = 1e-3  # of all variants; see `deviations`
 SHOWN = 2.0  # times WARP's divergence, in the figure
 MEASURED_ON: "Use" = "judging"
+
+
+class Sizes(NamedTuple):
+    """Of the runs."""
+
+    steps: int  # of each run
+    prompts: int  # per step, with two completions each
+    points: int  # of a front, after its start
+    every: int  # steps between points of the one run
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes(1, 4, 1, 4),
+    "laptop": Sizes(44, 96, 5, 16),
+}
 
 
 @functools.cache
@@ -44,17 +55,18 @@ def _iterations(scale: Scale, seed: int, runs: int = RUNS) -> "Sequence[WarpIter
 
     return warp(
         supervised(scale, seed), Reinforce(samples=2, beta=BETA), prompts(scale, "training"),
-        _recipe(scale, seed, STEPS[scale]), runs=runs, iterations=ITERATIONS, reward=reward(scale), progress=False,
+        _recipe(scale, seed, SIZES[scale].steps), runs=runs, iterations=ITERATIONS, reward=reward(scale),
+        progress=False,
     )  # fmt: skip
 
 
 def _recipe(scale: Scale, seed: int, steps: int) -> Any:
     from culet.align.loop import AlignRecipe
-    from culet.tasks.caption_policy import NEW_TOKENS
+    from culet.tasks.caption_policy import SIZES as CAPTIONS
 
     return AlignRecipe(
-        steps=steps, batch_size=PROMPTS[scale], new_tokens=NEW_TOKENS[scale], learning_rate=RATE, seed=seed,
-        reference_rate=REFERENCE_RATE, evaluate_every=EVERY[scale],
+        steps=steps, batch_size=SIZES[scale].prompts, new_tokens=CAPTIONS[scale].new_tokens, learning_rate=RATE,
+        seed=seed, reference_rate=REFERENCE_RATE, evaluate_every=SIZES[scale].every,
     )  # fmt: skip
 
 
@@ -65,7 +77,7 @@ def _measured(policies: Sequence["Decoder"], scale: Scale, seed: int) -> dict[st
 
 
 def _spent(scale: Scale, iterations: int = ITERATIONS) -> int:
-    return iterations * RUNS * STEPS[scale] * PROMPTS[scale] * 2
+    return iterations * RUNS * SIZES[scale].steps * SIZES[scale].prompts * 2
 
 
 def _concluded(found: Mapping[str, Any], scale: Scale, iterations: int = ITERATIONS) -> dict[str, Any]:
@@ -80,7 +92,7 @@ def _towards(end: "Decoder", scale: Scale, seed: int) -> dict[str, Any]:
     from culet.align.merging import interpolate
     from culet.tasks.caption_policy import supervised, yardstick
 
-    start, shares = supervised(scale, seed), np.linspace(0, 1, POINTS[scale] + 1)[1:]
+    start, shares = supervised(scale, seed), np.linspace(0, 1, SIZES[scale].points + 1)[1:]
     found = _measured([interpolate(start, end, float(share)) for share in shares], scale, seed)
     first = yardstick(scale, seed, MEASURED_ON).start
     return {name: np.concatenate([[first[name]], values]) for name, values in found.items()}
@@ -129,7 +141,7 @@ def _one_run(scale: Scale, seed: int) -> tuple[dict[str, Any], "Decoder"]:
     from culet.align.methods import Reinforce
     from culet.tasks.caption_policy import trajectory
 
-    recipe = _recipe(scale, seed, RUNS * ITERATIONS * STEPS[scale])
+    recipe = _recipe(scale, seed, RUNS * ITERATIONS * SIZES[scale].steps)
     return trajectory(Reinforce(samples=2, beta=BETA), recipe, scale, MEASURED_ON)
 
 
@@ -207,7 +219,7 @@ def _figure(findings: Findings) -> "Figure":
     return figure
 
 
-_DIFFERENT = (
+_DEVIATIONS = (
     "The paper trains Gemma 7B, in five iterations of two runs of 5,000 to 9,000 steps; here a decoder of 0.16 million "
     "parameters goes on from the first three words of captions of Multi30k (made-up ones at smoke scale), in two "
     "iterations of two runs of 44 steps (the pilot had 60, which took 13 minutes for three seeds). "
@@ -288,6 +300,6 @@ experiment = Experiment(
     control={WARP: Variant(description="both runs of an iteration share their seed: one is made, and taken twice",
     run=_warp(1))},
     figure=_figure,
-    deviations=_DIFFERENT,
+    deviations=_DEVIATIONS,
     usage="from culet.align import warp; iterations = warp(policy, Reinforce(), prompts, AlignRecipe(), reward=reward)",
 )  # fmt: skip

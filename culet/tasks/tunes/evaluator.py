@@ -24,7 +24,7 @@ from culet.audio.tunes.tune import key_of
 from culet.experiments.experiment import Scale
 from culet.lm import Decoder
 from culet.objectives import best_of_n_kl_bound
-from culet.tasks.tunes.phrases import NEW_TOKENS, SLOTS, Use, phrases, prompts, supervised
+from culet.tasks.tunes.phrases import SIZES, SLOTS, Use, phrases, prompts, supervised
 from culet.tasks.tunes.rewards import answered_tune, tune_reward
 from culet.tasks.tunes.tokens import tune_tokenizer
 from culet.tasks.tunes.training_rewards import KNOWN, conformity, corrupted, reward_r, reward_u, samples, taste
@@ -32,7 +32,6 @@ from culet.tasks.tunes.training_rewards import KNOWN, conformity, corrupted, rew
 BEST = 8
 NO_TUNE = -1.0  # quality of what is none; that of corrupted phrases is -0.3 on average
 SHOWN = ("4/4", "6/8")  # metres
-HELD_OUT: Mapping[Scale, int] = {"smoke": 2, "laptop": 96}  # prompts that a run is measured on
 WINS = {"win_rate": "all", "wins_r": "heard_r", "wins_u": "heard_u"}  # and what they are found by
 
 
@@ -62,8 +61,8 @@ def quality_unseen(scale: Scale, tune: Tune) -> float:
     """The mean over a tune's moves; moves never heard count as the least real."""
     known = _odds(scale)
     least = min(known.values())
-    found = [known.get(move, least) for move in _moves(tune)]
-    return float(np.mean(found)) if found else least
+    odds = [known.get(move, least) for move in _moves(tune)]
+    return float(np.mean(odds)) if odds else least
 
 
 class Listener:
@@ -90,8 +89,8 @@ class Listener:
     def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
         """One number for each answer."""
         self.answers = answers
-        found = {name: np.asarray(part(answers), np.float64) for name, part in self.parts.items()}
-        self.heard = found | {"all": found["heard_r"] + found["heard_u"]}
+        parts = {name: np.asarray(part(answers), np.float64) for name, part in self.parts.items()}
+        self.heard = parts | {"all": parts["heard_r"] + parts["heard_u"]}
         self.first = self.first or self.heard
         return self.heard["all"]
 
@@ -101,8 +100,8 @@ class Yardstick:
 
     def __init__(self, scale: Scale, seed: int, use: Use):
         self.listener = Listener(scale, seed)
-        asked = prompts(scale, use, count=HELD_OUT[scale])
-        self.front = Frontier(supervised(scale, seed), asked, NEW_TOKENS[scale], reward=self.listener, seed=seed)
+        asked = prompts(scale, use, count=SIZES[scale].held_out)
+        self.front = Frontier(supervised(scale, seed), asked, SIZES[scale].new_tokens, reward=self.listener, seed=seed)
         self.references = {name: part.reshape(-1, REFERENCES) for name, part in self.listener.first.items()}
         self.start, self.written_first = self.front.rows[0] | self._means(), self.written()
 
@@ -115,13 +114,13 @@ class Yardstick:
 
         Those are the first tune that it wrote for the first prompt in each metre; 0 is padding.
         """
-        asked, words = [row.text for row in self.front.prompts.rows], tune_tokenizer()
-        shown = np.zeros((len(SHOWN), SLOTS + max(NEW_TOKENS.values())), np.int32)
+        asked, encode = [row.text for row in self.front.prompts.rows], tune_tokenizer().encode
+        shown = np.zeros((len(SHOWN), SLOTS + max(size.new_tokens for size in SIZES.values())), np.int32)
         for place, metre in enumerate(SHOWN):
             first = SAMPLES * first_in(metre, asked)
             answers = self.listener.answers[first : first + SAMPLES]
             answer = next((each for each in answers if answered_tune(each)), answers[0])
-            ids = words.encode(answer.prompt + answer.text, special=False)
+            ids = encode(answer.prompt + answer.text, special=False)
             shown[place, : len(ids)] = ids
         return {"scores": self.listener.heard["all"].reshape(-1, SAMPLES), "shown": shown}
 
@@ -137,8 +136,8 @@ class Yardstick:
         """What the best of `BEST` reference phrases by the sum of these parts is worth, in the words of a call."""
         chosen = np.sum([self.references[name] for name in rewards], axis=0)
         wins = {name: win_rates(self.references[part], self.references[part]) for name, part in WINS.items()}
-        found = {name: best_of(chosen, part, BEST) for name, part in (self.references | wins).items()}
-        return found | {"kl": best_of_n_kl_bound(BEST)}
+        best = {name: best_of(chosen, part, BEST) for name, part in (self.references | wins).items()}
+        return best | {"kl": best_of_n_kl_bound(BEST)}
 
 
 def first_in(metre: str, asked: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import functools
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,19 +26,37 @@ Use = Literal["training", "tuning", "judging"]
 BARS, OPENING = 4, 3  # bars of a phrase; notes of it that are in the prompt
 METRES = ("4/4", "6/8", "3/4")
 SLOTS = 2 + OPENING + 1  # tokens of a prompt
-NEW_TOKENS: Mapping[Scale, int] = {"smoke": 20, "laptop": 32}  # of the rest of a phrase with its end
 _SEEDS: Mapping[Use, int] = {"training": 0, "tuning": 1, "judging": 2}
+
+
+class Sizes(NamedTuple):
+    """Of the data, the model, its training and the evaluation."""
+
+    made_up: Mapping[Use, int] | None  # how many phrases are made up for each use; None: real ones
+    new_tokens: int  # of the rest of a phrase with its end
+    held_out: int  # prompts that a run is measured on
+    width: int
+    steps: int
+    batch_size: int
+    one_model: bool  # for all seeds, as each training is compiled for itself
+
+
+SIZES: Mapping[Scale, Sizes] = {
+    "smoke": Sizes({"training": 120, "tuning": 30, "judging": 30}, 20, 2, 16, 8, 16, True),
+    "laptop": Sizes(None, 32, 96, 64, 300, 32, False),
+}
 
 
 @functools.cache
 def phrases(scale: Scale, use: Use, half: int | None = None) -> Sequence[Tune]:
-    """Phrases to learn from, to tune on or to judge by: real ones (Nottingham), or at smoke scale made up.
+    """Phrases to learn from, to tune on or to judge by: real ones (Nottingham), or made up.
 
     Of ten tunes one is for tuning and one for judging; `half`, 0 or 1, takes every other one of those for learning.
     Raises OSError for real tunes that are not there.
     """
-    if scale == "smoke":
-        made = list(_made_up(np.random.default_rng(_SEEDS[use]), 120 if use == "training" else 30))
+    made_up = SIZES[scale].made_up
+    if made_up is not None:
+        made = list(_made_up(np.random.default_rng(_SEEDS[use]), made_up[use]))
         return made if half is None else made[half::2]
     parts: Mapping[Use, Sequence[int]] = {"training": range(2, 10), "tuning": [0], "judging": [1]}
     tunes = [tune for number, tune in enumerate(_collection()) if number % 10 in parts[use]]
@@ -74,7 +92,7 @@ def _cut(part: Tune) -> Iterator[Tune]:
 def _fits(phrase: Tune, scale: Scale) -> bool:
     """Whether there are words for all notes, and few enough of them."""
     known = all(note.length in LENGTHS and (note.pitch is None or note.pitch in PITCHES) for note in phrase.notes)
-    longest = 2 + OPENING + NEW_TOKENS[scale] - 1
+    longest = 2 + OPENING + SIZES[scale].new_tokens - 1
     return known and len(tune_text(phrase).split()) <= longest and len(phrase.bars[0]) >= OPENING
 
 
@@ -100,25 +118,20 @@ def opening(phrase: Tune) -> str:
 
 @functools.cache
 def supervised(scale: Scale, seed: int) -> "Decoder":
-    """The model that every run begins with, trained on phrases from half of the tunes; one for all variants.
-
-    At smoke scale there is one for all seeds, as each training is compiled for itself.
-    """
-    if scale == "smoke" and seed:
+    """The model that every run begins with, trained on phrases from half of the tunes; one for all variants."""
+    size = SIZES[scale]
+    if size.one_model and seed:
         return supervised(scale, 0)
     import jax
 
-    from culet.lm import scaled
-    from culet.lm._train import text_rows, train
-    from culet.lm.recipe import Recipe
+    from culet.lm import Recipe, scaled, text_rows, train
 
-    words = tune_tokenizer()
-    width, steps = (16, 8) if scale == "smoke" else (64, 300)
-    config = scaled("gemma-2-2b", layers=2, width=width, vocabulary=words.vocabulary, window=32, context=64)
+    tokenizer = tune_tokenizer()
+    config = scaled("gemma-2-2b", layers=2, width=size.width, vocabulary=tokenizer.vocabulary, window=32, context=64)
     known = phrases(scale, "training", 0)
     lessons = [*known, *_in_other_keys(known, np.random.default_rng(seed))]
-    rows = text_rows([tune_text(phrase) for phrase in lessons], words, 64)
-    recipe = Recipe(steps=steps, batch_size=16 if scale == "smoke" else 32, learning_rate=8e-3, seed=seed)
+    rows = text_rows([tune_text(phrase) for phrase in lessons], tokenizer, 64)
+    recipe = Recipe(steps=size.steps, batch_size=size.batch_size, learning_rate=8e-3, seed=seed)
     return train(config.init(jax.random.key(seed)), rows, recipe, progress=False)
 
 
@@ -135,10 +148,10 @@ def prompts(scale: Scale, use: Use, *, count: int | None = None) -> "PromptSet":
     """The openings of phrases; with `count`, that many different ones, spread over those that there are."""
     from culet.align.prompts import PromptRow, PromptSet
 
-    words = tune_tokenizer()
+    tokenizer = tune_tokenizer()
     texts: Iterable[str] = map(opening, phrases(scale, use, 0 if use == "training" else None))
     if count is not None:
         different = list(dict.fromkeys(texts))
         texts = [different[place] for place in np.linspace(0, len(different) - 1, count).astype(int)]
-    rows = [PromptRow(text=text, tokens=words.encode(text, special=False)) for text in texts]
-    return PromptSet(rows, words)
+    rows = [PromptRow(text=text, tokens=tokenizer.encode(text, special=False)) for text in texts]
+    return PromptSet(rows, tokenizer)

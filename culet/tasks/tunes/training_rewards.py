@@ -7,8 +7,8 @@ Axis letters: N answers.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +22,8 @@ from culet.align.rewards.reward_model import learned_reward
 from culet.audio.tunes import Note, Tune, in_key, in_metre, tune_text
 from culet.audio.tunes.tune import key_of, note_word, read_note
 from culet.experiments.experiment import Scale
-from culet.tasks.tunes.phrases import BARS, NEW_TOKENS, OPENING, opening, phrases, prompts, supervised
+from culet.tasks.tunes import phrases as tunes
+from culet.tasks.tunes.phrases import BARS, OPENING, opening, phrases, prompts, supervised
 from culet.tasks.tunes.rewards import tune_reward
 from culet.tasks.tunes.tokens import tune_tokenizer
 
@@ -34,7 +35,18 @@ TONIC, CADENCE, STEPS = 1.0, 0.5, 2.0  # what the raters like, and how much
 CORRUPTIONS = 4
 KNOWN = 1024  # of the supervised model's phrases by which rewards are standardised
 NOISE = 0.35  # of the raters, in units of `taste`
-RATED: dict[Scale, int] = {"smoke": 8, "laptop": 3072}  # pairs, of as many prompts
+
+
+class Sizes(NamedTuple):
+    """Of the raters' choices and the training of reward models."""
+
+    rated: int  # pairs, of as many prompts
+    steps: int
+    batch_size: int
+    one_model: bool  # for all seeds and rewards, so that little is compiled
+
+
+SIZES: Mapping[Scale, Sizes] = {"smoke": Sizes(8, 2, 4, True), "laptop": Sizes(3072, 200, 32, False)}
 
 
 def taste(tune: Tune) -> float:
@@ -115,8 +127,8 @@ def samples(scale: Scale, seed: int) -> Sequence[Answer]:
     import jax
 
     asked = prompts(scale, "training")
-    rated = asked.batches(RATED[scale], seed)[0]["row"]
-    return completions(supervised(scale, seed), asked, rated, 2, NEW_TOKENS[scale], jax.random.key(seed))
+    rated = asked.batches(SIZES[scale].rated, seed)[0]["row"]
+    return completions(supervised(scale, seed), asked, rated, 2, tunes.SIZES[scale].new_tokens, jax.random.key(seed))
 
 
 @functools.cache
@@ -134,8 +146,8 @@ def choices(scale: Scale, seed: int, guessed: bool = False) -> Sequence[Pair]:
 
 @functools.cache
 def quality_model(scale: Scale, seed: int) -> "RewardModel":
-    """Tells real phrases from corrupted ones. At smoke scale one model stands for all, so that little is compiled."""
-    if scale == "smoke":
+    """Tells real phrases from corrupted ones."""
+    if SIZES[scale].one_model:
         return preference_model(scale, 0)
     return _trained(_real_and_corrupted(scale), scale, seed)
 
@@ -143,7 +155,7 @@ def quality_model(scale: Scale, seed: int) -> "RewardModel":
 @functools.cache
 def preference_model(scale: Scale, seed: int, guessed: bool = False) -> "RewardModel":
     """Tells what the raters choose."""
-    if scale == "smoke" and (seed or guessed):
+    if SIZES[scale].one_model and (seed or guessed):
         return preference_model(scale, 0)
     return _trained(choices(scale, seed, guessed), scale, seed)
 
@@ -154,9 +166,9 @@ def _trained(pairs: Sequence[Pair], scale: Scale, seed: int) -> "RewardModel":
 
     from culet.align.rewards.reward_model import RewardModel, train_reward_model
 
-    words = tune_tokenizer()
+    tokenizer = tune_tokenizer()
     model = RewardModel(supervised(scale, seed), key=jax.random.key(seed))
-    rows = preference_rows([_pair_in_c(pair) for pair in pairs], words, model.decoder.config.context)
+    rows = preference_rows([_pair_in_c(pair) for pair in pairs], tokenizer, model.decoder.config.context)
     return train_reward_model(model, rows, _recipe(scale, seed), progress=False)
 
 
@@ -180,8 +192,8 @@ def _by(model: "RewardModel") -> Reward:
 def _recipe(scale: Scale, seed: int) -> "Recipe":
     from culet.lm.recipe import Recipe
 
-    steps, batch_size = (2, 4) if scale == "smoke" else (200, 32)
-    return Recipe(steps=steps, batch_size=batch_size, learning_rate=1e-3, seed=seed)
+    size = SIZES[scale]
+    return Recipe(steps=size.steps, batch_size=size.batch_size, learning_rate=1e-3, seed=seed)
 
 
 @functools.cache
@@ -194,7 +206,7 @@ def reward_r(scale: Scale, seed: int) -> Reward:
 
 @functools.cache
 def reward_u(scale: Scale, seed: int, guessed: bool = False) -> Reward:
-    """What the raters are held to like, with the standard deviation 1 over what the supervised model writes."""
+    """What the raters are taken to like, with the standard deviation 1 over what the supervised model writes."""
     return standardised(
         reward=_by(preference_model(scale, seed, guessed)), answers=samples(scale, seed)[:KNOWN]
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 
 from culet.audio.tunes import in_metre, read_abc, tune_text
-from culet.tasks.tunes.phrases import BARS, METRES, NEW_TOKENS, OPENING, SLOTS, _cut, opening, phrases, prompts
+from culet.tasks.tunes.phrases import BARS, METRES, OPENING, SIZES, SLOTS, _cut, opening, phrases, prompts
 
 
 def cut(notes):
@@ -30,7 +30,7 @@ def test_made_up_phrases_fit_their_prompts_and_differ_by_use():
     for phrase in known:
         assert phrase.metre in METRES and len(phrase.bars) == BARS and in_metre(phrase, BARS) == 1
         assert len(opening(phrase).split()) == 2 + OPENING
-        assert len(tune_text(phrase).split()) + 1 <= 2 + OPENING + NEW_TOKENS["smoke"]
+        assert len(tune_text(phrase).split()) + 1 <= 2 + OPENING + SIZES["smoke"].new_tokens
     ends = np.mean([phrase.pitches[-1] % 12 == {"C": 0, "G": 7, "D": 2}[phrase.key] for phrase in known])
     assert 0.4 < ends < 0.8
     assert prompts("smoke", "tuning", count=5).prompts.tokens.shape == (5, SLOTS)
