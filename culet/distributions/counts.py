@@ -12,7 +12,14 @@ from jax.scipy.special import betainc, gammaincc, gammaln
 from jaxtyping import Array, Float
 
 from culet.distributions.family import Family
-from culet.distributions.numerics import log_beta, log_choose, log_gamma_rise, softplus, x_log_y
+from culet.distributions.numerics import (
+    binomial_log_mass,
+    log_beta,
+    log_choose,
+    log_gamma_rise,
+    poisson_log_mass,
+    softplus,
+)
 from culet.distributions.parameters import Parameter, count, log_weights, open_probability, parameter, positive, real
 from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Counts, Integers
@@ -27,7 +34,7 @@ class Poisson(Family):
         return Integers()
 
     def _log_density(self, x):
-        return x_log_y(x, self.rate) - self.rate - gammaln(x + 1)
+        return poisson_log_mass(x, self.rate)
 
     def _sample(self, key, shape):
         return jax.random.poisson(key, self.rate, shape, jnp.int32)
@@ -55,7 +62,7 @@ class Binomial(Family):
         return Integers(0, self.total)
 
     def _log_density(self, x):
-        return log_choose(self.total, x) + x * self.logits - self.total * softplus(self.logits)
+        return _binomial_log_mass(x, self.total - x, self.logits)
 
     def _sample(self, key, shape):
         return jax.random.binomial(key, self.total, sigmoid(self.logits), shape).astype(jnp.int32)
@@ -119,7 +126,7 @@ class NegativeBinomial(Family):
 
     def _log_density(self, x):
         r = self.concentration
-        return -jnp.log(r + x) - log_beta(r, x + 1) - r * softplus(-self.logits) - x * softplus(self.logits)
+        return jnp.log(r / (r + x)) + _binomial_log_mass(r, x, self.logits)
 
     def _sample(self, key, shape):
         gamma_key, poisson_key = jax.random.split(key)
@@ -147,8 +154,18 @@ class BetaBinomial(Family):
         return Integers(0, self.total)
 
     def _log_density(self, x):
-        failures = self.total - x
-        return log_choose(self.total, x) + log_beta(x + self.a, failures + self.b) - log_beta(self.a, self.b)
+        a, b, failures = self.a, self.b, self.total - x
+        rises = log_gamma_rise(a, x) + log_gamma_rise(b, failures) - log_gamma_rise(a + b, self.total)
+        plain = log_choose(self.total, x) + rises
+        large = (x > 0) & (failures > 0) & (jnp.minimum(a, b) > 8)
+        x, failures = jnp.where(large, x, 1.0), jnp.where(large, failures, 1.0)
+        # The powers of p cancel; at this p, that of the posterior mean, none of the terms is large.
+        top, bottom = x + a, failures + b
+        p, q = top / (top + bottom), bottom / (top + bottom)
+        masses = (binomial_log_mass(*pair, p, q) for pair in ((x, failures), (a, b), (top, bottom)))
+        counted, prior, posterior = masses
+        factors = jnp.log(a / top) + jnp.log(b / bottom) + jnp.log((top + bottom) / (a + b))
+        return jnp.where(large, counted + prior - posterior + factors, plain)
 
     def _sample(self, key, shape):
         a_key, b_key, count_key = jax.random.split(key, 3)
@@ -259,6 +276,15 @@ class DirichletMultinomial(Family):
         chances, weight = self._chances(), self.concentration.sum(-1, keepdims=True)
         total = self.total[..., None]
         return total * chances * (1 - chances) * (weight + total) / (weight + 1)
+
+
+def _binomial_log_mass(a: Array, b: Array, logits: Array) -> Array:
+    """`binomial_log_mass` at p = sigmoid(logits), also for a or b of 0 and for p so small that it underflows."""
+    plain = -jnp.log1p(a + b) - log_beta(a + 1, b + 1) - a * softplus(-logits) - b * softplus(logits)
+    large = (jnp.minimum(a, b) >= 8) & (jnp.abs(logits) < 30)
+    safe = jnp.where(large, logits, 0.0)
+    saddle = binomial_log_mass(jnp.where(large, a, 8.0), jnp.where(large, b, 8.0), sigmoid(safe), sigmoid(-safe))
+    return jnp.where(large, saddle, plain)
 
 
 def _whole(total: Array, chances: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc, digamma, gammainc, gammaincc, gammaln
 from jaxtyping import Float
 
-from culet.distributions.numerics import log_beta, log_gamma_rise, x_log_y
+from culet.distributions.numerics import gamma_log_density, log_beta, log_gamma_rise, x_log_y
 from culet.distributions.parameters import Parameter, parameter, positive
 from culet.distributions.positive import NonnegativeFamily, PositiveFamily
 from culet.distributions.samplers import log_gamma_variates
@@ -25,7 +25,7 @@ class Gamma(NonnegativeFamily):
 
     def _log_density(self, x):
         a = self.concentration
-        return x_log_y(a - 1, x * self.rate) + jnp.log(self.rate) - self.rate * x - gammaln(a)
+        return gamma_log_density(a, x * self.rate) + jnp.log(self.rate)
 
     def _sample(self, key, shape):
         return jnp.exp(log_gamma_variates(key, self.concentration, shape, self.dtype)) / self.rate
@@ -54,7 +54,7 @@ class ChiSquared(NonnegativeFamily):
 
     def _log_density(self, x):
         half = 0.5 * self.df
-        return x_log_y(half - 1, 0.5 * x) - 0.5 * x - math.log(2) - gammaln(half)
+        return gamma_log_density(half, 0.5 * x) - math.log(2)
 
     def _sample(self, key, shape):
         return 2 * jnp.exp(log_gamma_variates(key, 0.5 * self.df, shape, self.dtype))

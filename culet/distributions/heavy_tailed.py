@@ -12,7 +12,7 @@ from jax.scipy.special import gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 
 from culet.distributions.family import Family
-from culet.distributions.numerics import EULER, HALF_LOG_TAU, logit, softplus
+from culet.distributions.numerics import EULER, HALF_LOG_TAU, log1p_square, logit, softplus
 from culet.distributions.parameters import Parameter, parameter, positive
 from culet.distributions.positive import NonnegativeFamily, PositiveFamily
 from culet.distributions.supports import Interval
@@ -24,7 +24,7 @@ class HalfCauchy(NonnegativeFamily):
     scale: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
-        return math.log(2 / math.pi) - jnp.log(self.scale) - jnp.log1p((x / self.scale) ** 2)
+        return math.log(2 / math.pi) - jnp.log(self.scale) - log1p_square(x / self.scale)
 
     def _mean(self):
         return jnp.full_like(self.scale, jnp.inf)

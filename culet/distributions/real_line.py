@@ -14,7 +14,16 @@ from jax.scipy.special import betainc, digamma, gammainc, gammaln, log_ndtr, ndt
 from jaxtyping import Array, Float
 
 from culet.distributions.family import Family
-from culet.distributions.numerics import EULER, HALF_LOG_TAU, log_beta, log_gamma_rise, logit, softplus, two_tails
+from culet.distributions.numerics import (
+    EULER,
+    HALF_LOG_TAU,
+    log1p_square,
+    log_beta,
+    log_gamma_rise,
+    logit,
+    softplus,
+    two_tails,
+)
 from culet.distributions.parameters import Parameter, parameter, positive, real
 from culet.distributions.samplers import log_gamma_variates
 
@@ -67,7 +76,7 @@ class Cauchy(LocationScale):
     """Tails so heavy that there is no mean: log-density -log(pi (1 + z^2))."""
 
     def _standard(self, z):
-        return -math.log(math.pi) - jnp.log1p(z * z)
+        return -math.log(math.pi) - log1p_square(z)
 
     def _mean(self):
         return jnp.full_like(self.loc, jnp.nan)
@@ -196,7 +205,7 @@ class StudentT(LocationScale):
     def _standard(self, z):
         half = 0.5 * self.df
         normaliser = log_gamma_rise(half, jnp.full_like(half, 0.5)) - 0.5 * jnp.log(math.pi * self.df)
-        return normaliser - (half + 0.5) * jnp.log1p(z * z / self.df)
+        return normaliser - (half + 0.5) * log1p_square(z / jnp.sqrt(self.df))
 
     def _sample(self, key, shape):
         normal_key, gamma_key = jax.random.split(key)
@@ -312,7 +321,7 @@ class JohnsonSU(LocationScale):
 
     def _standard(self, z):
         normal = self.skew + self.tail * jnp.arcsinh(z)
-        return jnp.log(self.tail) - 0.5 * jnp.log1p(z * z) - 0.5 * normal**2 - HALF_LOG_TAU
+        return jnp.log(self.tail) - 0.5 * log1p_square(z) - 0.5 * normal**2 - HALF_LOG_TAU
 
     def _mean(self):
         return self.loc - self.scale * jnp.exp(0.5 * self.tail**-2) * jnp.sinh(self.skew / self.tail)

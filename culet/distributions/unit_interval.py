@@ -10,7 +10,17 @@ from jax.scipy.special import betainc, digamma, ndtr, ndtri
 from jaxtyping import Array, Float
 
 from culet.distributions.family import Family
-from culet.distributions.numerics import EULER, HALF_LOG_TAU, log1m_exp, log_beta, logit, softplus, x_log1p_y, x_log_y
+from culet.distributions.numerics import (
+    EULER,
+    HALF_LOG_TAU,
+    binomial_log_mass,
+    log1m_exp,
+    log_beta,
+    logit,
+    softplus,
+    x_log1p_y,
+    x_log_y,
+)
 from culet.distributions.parameters import Parameter, parameter, positive, real
 from culet.distributions.samplers import log_gamma_variates
 from culet.distributions.supports import Interval
@@ -30,7 +40,11 @@ class Beta(UnitInterval):
     b: Float[Parameter, "..."] = parameter(positive)
 
     def _log_density(self, x):
-        return x_log_y(self.a - 1, x) + x_log1p_y(self.b - 1, -x) - log_beta(self.a, self.b)
+        a, b = self.a, self.b
+        plain = x_log_y(a - 1, x) + x_log1p_y(b - 1, -x) - log_beta(a, b)
+        large = (jnp.minimum(a, b) > 9) & (x > 0) & (x < 1)
+        a, b, x = (jnp.where(large, part, default) for part, default in ((a, 10.0), (b, 10.0), (x, 0.5)))
+        return jnp.where(large, jnp.log(a + b - 1) + binomial_log_mass(a - 1, b - 1, x, 1 - x), plain)
 
     def _sample(self, key, shape):
         first, second = jax.random.split(key)
