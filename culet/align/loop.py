@@ -24,8 +24,9 @@ from culet.align.rollout import Prompts, Rollout, check_sampler, sample
 from culet.align.scorer import Scorer
 from culet.core import SlowCopy, TrainState, fit, optimizer_of, training_step
 from culet.core.settings import CheckpointEvery, Setting, Steps, TrainingRecipe, Warmup, WeightDecay
-from culet.lm import Decoder
+from culet.lm import Decoder, LoRA
 from culet.lm.sampling import Sampling
+from culet.nn import lora_filter
 
 RATE_BY_WIDTH = 0.064  # Adam's best rate falls as a model gets wider (Yang and others 2022, 2203.03466)
 _RENAMED = {"anchor_rate": "reference_rate", "anchor_every": "reference_every"}
@@ -131,6 +132,7 @@ def align(
     reward: Reward | None = None,
     compare: Preference | None = None,
     teachers: tuple[Decoder, ...] = (),
+    lora: LoRA | None = None,
     trainable: PyTree = eqx.is_inexact_array,
     evaluate: Callable[[Decoder, int], Mapping[str, float]] | None = None,
     folder: str | Path | None = None,
@@ -141,19 +143,24 @@ def align(
 
     The reference model begins as the policy and follows it as the recipe says, which also says the number of prompts
     in a step, their order and the length of completions. Completions are judged by `reward`, or two of a prompt by
-    `compare`. What `trainable`, an Equinox filter, leaves out is neither changed nor saved: with it, adapters
-    alone learn. `evaluate(policy, step)`, a `Frontier` say, gives numbers to log. At the first step of every run
-    sampler and trainer are checked to agree (`check_sampler`).
+    `compare`. With `lora`, adapters are added and learn alone; the result keeps them (see `culet.lm.LoRA`). What
+    `trainable`, an Equinox filter, leaves out is neither changed nor saved. `evaluate(policy, step)`, a `Frontier` say,
+    gives numbers to log. At the first step of every run sampler and trainer are checked to agree (`check_sampler`).
 
     A run with a `folder` goes on there, bit for bit, and is saved when a judge fails (`culet.core.fit`, which raises
     what else can go wrong). Raises ValueError for a method without the reward, judge, teacher or data that it needs,
-    and for prompts that do not fit the model's context.
+    for prompts that do not fit the model's context, and for both `lora` and `trainable`.
     """
     if recipe.reference_rate is None and not recipe.reference_every:
         recipe = dataclasses.replace(recipe, reference_rate=method.reference_rate)
     if recipe.learning_rate is None:
         recipe = dataclasses.replace(recipe, learning_rate=RATE_BY_WIDTH / policy.config.width)
     check_run(policy, method, prompts, recipe, reward=reward, compare=compare, teachers=len(teachers))
+    if lora is not None:
+        if trainable is not eqx.is_inexact_array:
+            raise ValueError("give either lora, which trains adapters alone, or trainable, not both")
+        policy = lora.adapt(policy, jax.random.key(recipe.seed))
+        trainable = lora_filter(policy)
     collector = _Collector(method, prompts, recipe, reward, compare)
     state, frozen = _start(policy, method, recipe, teachers, trainable)
     step = _step(method, dataclasses.replace(recipe, seed=0))  # of which there is one for all seeds

@@ -21,7 +21,7 @@ from culet.align.methods import (
     Reinforce,
 )
 from culet.core.log import read_log
-from culet.nn import add_lora, lora_filter
+from culet.nn import LoRA, add_lora, lora_filter
 from tests.align.tiny import many_a, policy, prompts, recipe
 
 DATA = ("ab", "c")
@@ -137,6 +137,18 @@ def test_with_adapters_only_they_learn():
     rest = [eqx.filter(model, lora_filter(start), inverse=True) for model in (start, end)]
     assert moved(*adapters) > 1e-4
     assert moved(*rest) == 0
+
+
+def test_lora_is_a_setting_of_the_call():
+    """The same to the bit as adapters that were added before, with the recipe's seed."""
+    lora, numbers = LoRA(rank=2, alpha=4.0, targets="query"), recipe(seed=3)
+    before = lora.adapt(policy(), jax.random.key(3))
+    settings = {"reward": many_a, "progress": False}
+    end = align(policy(), Reinforce(), prompts(), numbers, lora=lora, **settings)
+    other = align(before, Reinforce(), prompts(), numbers, trainable=lora_filter(before), **settings)
+    assert moved(other, end) == 0 < moved(before, end)
+    with pytest.raises(ValueError, match="give either lora, which trains adapters alone, or trainable, not both"):
+        align(before, Reinforce(), prompts(), numbers, lora=lora, trainable=lora_filter(before), **settings)
 
 
 @pytest.mark.parametrize(

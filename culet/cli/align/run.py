@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
-import jax
-
 from culet.align.frontier import Frontier
 from culet.align.loop import align, check_run
 from culet.align.prompts import PromptRow, PromptSet, read_rows
@@ -13,11 +10,11 @@ from culet.cli.align.plan import Plan
 from culet.cli.align.report import write_report
 from culet.cli.align.sources import JUDGES, REWARDS, build
 from culet.core.text import hash_fraction
-from culet.lm import load, save
-from culet.nn import add_lora, lora_filter, merge_lora
+from culet.lm import LoRA, load, save
+from culet.nn import merge_lora
 
 if TYPE_CHECKING:
-    from culet.lm import Decoder, Tokenizer
+    from culet.lm import Tokenizer
 
 HELD_OUT = 0.1  # of the prompts, if the plan names no file of them
 MOST_HELD_OUT = 64  # prompts that a point of the frontier is measured on
@@ -39,9 +36,8 @@ def run_alignment(plan: Plan) -> Path:
     check_run(policy, method, prompts, recipe, reward=reward, compare=judge, teachers=len(teachers))
     plan.keep()
     front = Frontier(policy, asked, recipe.new_tokens, folder=out, seed=recipe.seed, **_evaluator(plan, reward, judge))
-    adapted, trainable = _adapted(policy, plan, recipe.seed)
     aligned = align(
-        adapted, method, prompts, recipe, reward=reward, compare=judge, teachers=teachers, trainable=trainable,
+        policy, method, prompts, recipe, reward=reward, compare=judge, teachers=teachers, lora=_lora(plan),
         evaluate=front, folder=out, name=out.name,
     )  # fmt: skip
     save(out, merge_lora(aligned), tokenizer)
@@ -78,12 +74,9 @@ def _evaluator(plan: Plan, reward: Any, judge: Any) -> dict[str, Any]:
     return {"reward": build(plan.evaluator, REWARDS, "evaluator")}
 
 
-def _adapted(policy: "Decoder", plan: Plan, seed: int) -> tuple[Any, Any]:
-    """The policy and the filter of what is trained: all of it, or adapters on its linear layers."""
-    if plan.lora_rank is None:
-        return policy, eqx.is_inexact_array
-    adapted = add_lora(policy, "", plan.lora_rank, plan.lora_alpha, key=jax.random.key(seed))
-    return adapted, lora_filter(adapted)
+def _lora(plan: Plan) -> LoRA | None:
+    """Adapters on all linear layers, if the plan gives them a rank."""
+    return None if plan.lora_rank is None else LoRA(rank=plan.lora_rank, alpha=plan.lora_alpha)
 
 
 def _end_of_answer(tokenizer: "Tokenizer") -> int:
