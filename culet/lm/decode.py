@@ -44,7 +44,7 @@ class Decoding(eqx.Module):
 def start(
     model: Decoder, prompts: Sequence[Sequence[int]], new_tokens: int, keys: Key[Array, "B"], *, track_seen: bool
 ) -> Decoding:
-    """Reads the prompts, in pieces, into fresh states with room for `new_tokens` more. No prompt may be empty."""
+    """Reads the prompts, in pieces, into fresh states that can take `new_tokens` more. No prompt may be empty."""
     longest = max(map(len, prompts))
     slots = _round_up(longest, min(PIECE, _round_up(longest, ROUND)))
     tokens, padding = left_padded(prompts, slots)
@@ -218,7 +218,7 @@ def advance(
 ) -> Decoding:
     """Writes `steps` more tokens in every row, or fewer if all rows are done before, in one loop. Donates `decoding`.
 
-    What a row gets after it is done is arbitrary. `done` may be set from outside, to give a row up.
+    Tokens of a row after it is done are arbitrary. `done` may be set by the caller, to end a row.
     """
     return _advance((model, sampling, stop_ids, jnp.int32(steps)), decoding)
 

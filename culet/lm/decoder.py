@@ -1,6 +1,9 @@
 """The one decoder of the Gemma line: a pattern of attention and recurrent layers between tied embeddings.
 
-Axis letters: T tokens, V vocabulary, D width.
+Its numbers (`DecoderConfig`), its layers (`Block`) and the whole (`Decoder`).
+
+Axis letters: T tokens, V vocabulary, D width. In `culet.lm` also B rows of a batch, F width of the MLP; those of the
+layers are in `culet.nn.attention` and `culet.nn.recurrent`.
 """
 
 import dataclasses
@@ -40,7 +43,7 @@ class DecoderConfig:
     rope_local: float = 10_000.0  # base wavelengths of the rotary embedding
     rope_global: float = 10_000.0
     rope_scale: float = 1.0  # positions are divided by this in global layers
-    rope_fraction: float = 1.0  # share of the head dimension that is rotated
+    rope_fraction: float = 1.0  # fraction of the head dimension that is rotated
     query_scale: float = 0.0625  # multiplies queries
     attention_cap: float | None = None  # cap * tanh(score / cap)
     logit_cap: float | None = None
@@ -201,7 +204,7 @@ class Decoder(eqx.Module):
         self, inputs: Inputs, positions: Int[Array, "T"] | None = None, spans: Int[Array, "T"] | None = None, *,
         remat: bool = False, scan: bool = False,
     ) -> Float[Array, "T D"]:  # fmt: skip
-        """What `logits` maps to the vocabulary.
+        """The last hidden vectors, after the final norm: `logits` maps them to the vocabulary.
 
         `remat` keeps only the blocks' inputs for the backward pass. `scan` compiles one period of the layer pattern
         instead of every layer: much quicker to compile when deep, at the price of stacking the weights at each call.
@@ -262,5 +265,5 @@ class Decoder(eqx.Module):
         return self.embedding[tokens] * jnp.asarray(self.config.embedding_scale, self.embedding.dtype)
 
     def _first(self, inputs: Inputs) -> Float[Array, "T D"]:
-        """What the first layer reads."""
+        """The vectors that the first layer reads."""
         return self.embed(inputs) if inputs.ndim == 1 else inputs.astype(self.embedding.dtype)

@@ -14,7 +14,7 @@ NEVER = float("-inf")
 
 
 class Sampling(eqx.Module):
-    """How a token is chosen. What is None is off and costs nothing; numbers can change without compiling again.
+    """How a token is chosen. A setting that is None is off and costs nothing; numbers can change without recompiling.
 
     Applied in this order: repetition penalty, temperature, top-k, top-p, min-p.
     """
@@ -78,7 +78,7 @@ class Sampling(eqx.Module):
         return jnp.where(jnp.any(here), Categorical(kept).log_prob(jnp.argmax(here)), NEVER)
 
     def distribution(self, logits: Float[Array, "V"], seen: Bool[Array, "V"] | None = None) -> Categorical:
-        """What a call draws from, over the whole vocabulary; the greedy choice has probability 1."""
+        """The distribution that a call draws from, over the whole vocabulary; the greedy choice has probability 1."""
         if self.temperature is None:
             likeliest = jnp.argmax(self._allowed(logits, seen))
             return Categorical(jnp.where(jnp.arange(logits.shape[0]) == likeliest, 0.0, NEVER))

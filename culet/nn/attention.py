@@ -65,8 +65,8 @@ class KeyValueCache(eqx.Module):
 class Attention(eqx.Module):
     """Multi-head attention with shared key/value heads (2305.13245), an optional window, norm and soft cap.
 
-    Order of operations: norm of queries and keys, rotation, scale, product, cap, mask, softmax in float32. What is
-    masked is said at the top of this file.
+    Order of operations: norm of queries and keys, rotation, scale, product, cap, mask, softmax in float32. The top of
+    this file says which keys are masked.
     """
 
     query: Linear

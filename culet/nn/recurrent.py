@@ -17,7 +17,7 @@ STEEPEST_ROOT = 1000.0  # bound on the derivative of sqrt(1 - a^2), which is inf
 
 
 class RecurrentState(eqx.Module):
-    """What one sequence leaves behind: the last inputs of the convolution and the state of the recurrence."""
+    """The state of one sequence: the last inputs of the convolution and the last output of the recurrence."""
 
     inputs: Float[Array, "P C"]
     hidden: Float[Array, "C"]  # always float32

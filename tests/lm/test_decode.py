@@ -58,8 +58,8 @@ def test_rows_are_what_each_prompt_gives_alone_and_what_no_cache_gives(name):
         for step in range(NEW):
             logits = next_logits(model, jnp.array(so_far + [0] * (64 - len(so_far))), jnp.int32(len(so_far)))
             so_far.append(int(jnp.argmax(logits)))
-            found = together.log_probabilities[row, step]
-            np.testing.assert_allclose(found, jax.nn.log_softmax(logits)[so_far[-1]], atol=2e-4)
+            cached = together.log_probabilities[row, step]
+            np.testing.assert_allclose(cached, jax.nn.log_softmax(logits)[so_far[-1]], atol=2e-4)
         assert so_far[len(prompt) :] == tokens_of(together, row)
 
 
@@ -81,12 +81,12 @@ def test_a_row_ends_at_its_stop_token_and_the_others_go_on():
     model = small("gemma-2-2b")
     free = tokens_of(write(model, PROMPTS))
     stop = free[1][4]
-    found = write(model, PROMPTS, stop_ids=jnp.array([stop]))
+    stopped = write(model, PROMPTS, stop_ids=jnp.array([stop]))
     expected = [row.index(stop) if stop in row else NEW for row in free]
-    assert np.asarray(found.lengths).tolist() == expected
-    assert np.asarray(found.done).tolist() == [length < NEW for length in expected]
+    assert np.asarray(stopped.lengths).tolist() == expected
+    assert np.asarray(stopped.done).tolist() == [length < NEW for length in expected]
     for row, length in enumerate(expected):
-        assert tokens_of(found, row)[:length] == free[row][:length]
+        assert tokens_of(stopped, row)[:length] == free[row][:length]
 
 
 def test_the_penalty_counts_prompt_and_written_tokens_but_no_padding():

@@ -47,16 +47,16 @@ def value(product, weight, x):
 def test_batches_of_either_argument_equal_numpy(axes):
     weights = WEIGHT if axes[0] is None else jnp.stack([WEIGHT, 2 * WEIGHT, 3 * WEIGHT], axes[0])
     rows = ROWS[0] if axes[1] is None else jnp.moveaxis(ROWS, 0, axes[1])
-    found = jax.vmap(project, axes)(weights, rows)
+    result = jax.vmap(project, axes)(weights, rows)
     for row in range(3):
         w = np.asarray(weights if axes[0] is None else jnp.take(weights, row, axes[0]), np.float64)
         x = np.asarray(rows if axes[1] is None else jnp.take(rows, row, axes[1]), np.float64)
-        np.testing.assert_allclose(found[row], x @ w.T, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(result[row], x @ w.T, rtol=1e-5, atol=1e-5)
 
 
 def test_two_batches_one_in_the_other():
-    found = jax.vmap(jax.vmap(project, (None, 0)), (None, 0))(WEIGHT, jnp.stack([ROWS, -ROWS]))
-    np.testing.assert_allclose(found, jnp.stack([ROWS, -ROWS]) @ WEIGHT.T, rtol=1e-5, atol=1e-5)
+    result = jax.vmap(jax.vmap(project, (None, 0)), (None, 0))(WEIGHT, jnp.stack([ROWS, -ROWS]))
+    np.testing.assert_allclose(result, jnp.stack([ROWS, -ROWS]) @ WEIGHT.T, rtol=1e-5, atol=1e-5)
 
 
 def test_first_and_second_derivatives_agree_with_finite_differences():
@@ -71,8 +71,8 @@ def test_gradients_of_a_batch_and_gradients_row_by_row():
         return jax.vmap(jax.grad(partial(value, product), (0, 1)), (None, 0))(WEIGHT, ROWS)
 
     for gradients in (batch, each):
-        for found, expected in zip(gradients(project), gradients(plain), strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        for result, expected in zip(gradients(project), gradients(plain), strict=True):
+            np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_gradient_of_a_batch_copies_nothing_transposed():

@@ -45,8 +45,8 @@ def test_equals_the_plain_loop(tokens):
 def test_both_ways_are_the_same(way, tokens):
     """Whichever of them this machine takes by itself."""
     a, x, start = draw(tokens)
-    found = jax.jit(way)(*(jnp.asarray(part, jnp.float32) for part in (a, x, start)))
-    np.testing.assert_allclose(found, plain_loop(a, x, start), rtol=1e-5, atol=1e-5)
+    states = jax.jit(way)(*(jnp.asarray(part, jnp.float32) for part in (a, x, start)))
+    np.testing.assert_allclose(states, plain_loop(a, x, start), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 31])
