@@ -8,7 +8,6 @@ completion of 1,000 documents, of AP 246, by one evaluator, nats per word, mean 
 below the better one.
 """
 
-import dataclasses
 import os
 import statistics
 import warnings
@@ -19,16 +18,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import arguments, by_turns, report, seconds
-from culet.inference import LDA, Fitting, count_words, document_completion, python_sources, read_corpus
+from culet.inference import LDA, count_words, document_completion, python_sources, read_corpus
 
 TOPICS, HELD_OUT, HELD_OUT_NEWS = 50, 1000, 246
-FITTING = Fitting(passes=1)
+SETTINGS = LDA(TOPICS, passes=1)
 Fitted = list[Any]  # the topics [K, V] of each turn, whose seed is its number
 
 
 def ours(counts: Any, fitted: Fitted) -> Callable[[], Mapping[str, float]]:
     def fit() -> None:
-        model = LDA(TOPICS, fitting=dataclasses.replace(FITTING, seed=len(fitted))).fit(counts)
+        model = LDA(TOPICS, passes=1, seed=len(fitted)).fit(counts)
         fitted.append(np.asarray(model.beta))
 
     return lambda: {"pass": seconds(fit)}
@@ -39,9 +38,9 @@ def scikit_learn(counts: Any, fitted: Fitted) -> Callable[[], Mapping[str, float
 
     def fit() -> None:
         model = LatentDirichletAllocation(
-            TOPICS, learning_method="online", max_iter=1, batch_size=FITTING.batch_size,
-            learning_offset=FITTING.delay, learning_decay=FITTING.forgetting, total_samples=counts.shape[0],
-            mean_change_tol=FITTING.tolerance, max_doc_update_iter=FITTING.iterations, random_state=len(fitted),
+            TOPICS, learning_method="online", max_iter=1, batch_size=SETTINGS.batch_size,
+            learning_offset=SETTINGS.delay, learning_decay=SETTINGS.forgetting, total_samples=counts.shape[0],
+            mean_change_tol=SETTINGS.tolerance, max_doc_update_iter=SETTINGS.iterations, random_state=len(fitted),
         ).fit(counts)  # fmt: skip
         fitted.append(model.components_)
 
@@ -56,9 +55,9 @@ def gensim(counts: Any, fitted: Fitted) -> Callable[[], Mapping[str, float]]:
 
     def fit() -> None:
         model = LdaModel(
-            rows, TOPICS, names, chunksize=FITTING.batch_size, alpha=1 / TOPICS, eta=1 / TOPICS, eval_every=None,
-            offset=FITTING.delay, decay=FITTING.forgetting, iterations=FITTING.iterations,
-            gamma_threshold=FITTING.tolerance, random_state=len(fitted),
+            rows, TOPICS, names, chunksize=SETTINGS.batch_size, alpha=1 / TOPICS, eta=1 / TOPICS, eval_every=None,
+            offset=SETTINGS.delay, decay=SETTINGS.forgetting, iterations=SETTINGS.iterations,
+            gamma_threshold=SETTINGS.tolerance, random_state=len(fitted),
         )  # fmt: skip
         fitted.append(model.get_topics())
 

@@ -1,5 +1,7 @@
-"""`culet topics`: what a pile of texts is about."""
+"""`culet topics`: the topics of a collection of texts."""
 
+import dataclasses
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +14,8 @@ from culet.inference.topics.fitting import Fitting
 if TYPE_CHECKING:
     from culet.inference import Corpus
     from culet.inference.topics.models import TopicModel
+
+CURVE_DOCUMENTS = 512  # held-out documents, at most, of the loss that is logged while it learns
 
 
 class Model(StrEnum):
@@ -34,30 +38,36 @@ def topics(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the model, its topics in words and a picture.")] = Path(
-        "topics"
-    ),
-    model: Annotated[Model, typer.Option(help="lda, or hdp, which finds the number of topics itself.")] = Model.lda,
-    topics: Annotated[int | None, typer.Option(help="How many; for hdp the most. Default 50, hdp 150.", min=2)] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the model, its topics in words and pictures. A stopped run goes on here.")
+    ] = Path("topics"),
+    model: Annotated[Model, typer.Option(help="lda, or hdp, which infers how many topics there are.")] = Model.lda,
+    topics: Annotated[
+        int | None, typer.Option(help="How many topics; for hdp the most. Default 50, hdp 150.", min=2)
+    ] = None,
     sparse: Annotated[bool, typer.Option("--sparse", help="LDA by sampling: slower, often better topics.")] = False,
     words: Annotated[int, typer.Option(help="Words to print of each topic.", min=1)] = 10,
     min_documents: Annotated[int, typer.Option(help="Leave out words that fewer documents have.", min=1)] = 5,
     max_share: Annotated[
-        float, typer.Option(help="Leave out words that a larger part of them has.", min=0, max=1)
+        float, typer.Option(help="Leave out words that more than this part of the documents have.", min=0, max=1)
     ] = 0.5,
     stop_words: Annotated[
         Path | None, typer.Option(help="A file of words to leave out. Default: English ones.")
     ] = None,
-    vocabulary: Annotated[Path | None, typer.Option(help="The words of an LDA-C file, one in each line.")] = None,
+    vocabulary: Annotated[Path | None, typer.Option(help="The words of an LDA-C file, one on each line.")] = None,
     held_out: Annotated[float, typer.Option(help="Part of the documents to score on.", min=0, max=0.9)] = 0.1,
-    load: Annotated[Path | None, typer.Option(help="Do not learn: score the texts with this saved model.")] = None,
+    load: Annotated[
+        Path | None, typer.Option(help="Do not learn: give the topics of the texts by this saved model.")
+    ] = None,
     *,
     fitting: Fitting,
 ) -> None:
-    """Finds the topics of texts: words that stand together, and how much each document has of them.
+    """Learns the topics of texts: words that stand together, and how much each document has of them.
 
-    Prints the topics, largest first, and how well they foretell the second half of documents that were held out. Leaves
-    topics.json, topics.safetensors, topics.txt and topics.png in --out.
+    Prints the topics, the largest first, and the held-out score: half of the words of documents that were not learned
+    from are shown, and the score is the mean log-probability of the others. Writes to --out the model (topics.json,
+    topics.safetensors), topics.txt, topics.png, and of the run log.jsonl and loss.png, the held-out loss over the
+    steps. Stopped by Ctrl-C or a signal, the same command goes on where it was.
 
     [dim]culet topics notes/ --topics 20[/]
     [dim]culet topics articles.jsonl --model hdp --out runs/topics[/]
@@ -78,35 +88,37 @@ def topics(
         corpus = read_corpus(
             paths, min_documents=min_documents, stop_words=stopped, most_share=max_share, vocabulary=names
         )
-    train, test = _parted(corpus, held_out, fitting.seed)
-    fitted = _new(model, sparse, topics, fitting).fit(train, progress=True)
-    _tell(fitted, corpus, test, words, out)
+    train, test = _split(corpus, held_out, fitting.seed)
+    curve = test[:CURVE_DOCUMENTS] if test.nnz else None
+    fitted = _new(model, sparse, topics, fitting).fit(train, held_out=curve, folder=out, progress=True)
+    _report(fitted, corpus, test, words, out)
+    shutil.rmtree(out / "checkpoints")  # all that is in them is in the model
 
 
 def _new(model: Model, sparse: bool, topics: int | None, fitting: Fitting) -> "TopicModel":
     from culet.inference import HDP, LDA, SparseLDA
 
     kind: Any = HDP if model is Model.hdp else SparseLDA if sparse else LDA
-    return kind(fitting=fitting) if topics is None else kind(topics, fitting=fitting)
+    settings = {name: value for name, value in dataclasses.asdict(fitting).items() if name in kind.arguments}
+    return kind(**settings) if topics is None else kind(topics, **settings)
 
 
-def _parted(corpus: "Corpus", share: float, seed: int) -> tuple[Any, Any]:
+def _split(corpus: "Corpus", part: float, seed: int) -> tuple[Any, Any]:
     """Counts to learn from and counts to score on."""
     import numpy as np
 
     order = np.random.default_rng([seed, 1]).permutation(corpus.counts.shape[0])
-    count = round(share * len(order))
+    count = round(part * len(order))
     return corpus.counts[np.sort(order[count:])], corpus.counts[np.sort(order[:count])]
 
 
-def _tell(model: "TopicModel", corpus: "Corpus", held_out: Any, words: int, out: Path) -> None:
+def _report(model: "TopicModel", corpus: "Corpus", held_out: Any, words: int, out: Path) -> None:
     import io
 
     import numpy as np
 
     from culet.core import atomic_write
-    from culet.inference.topics.figure import topic_figure
-    from culet.inference.topics.saved import save_topics
+    from culet.inference import save_topics, topic_figure
 
     tops, share = model.top_words(corpus.vocabulary, words), model.share
     lines = [f"{share[k]:6.1%}  {' '.join(tops[k])}" for k in np.argsort(-share, kind="stable")]
@@ -126,8 +138,7 @@ def _tell(model: "TopicModel", corpus: "Corpus", held_out: Any, words: int, out:
 def _score(load: Path, paths: list[Path]) -> None:
     import numpy as np
 
-    from culet.inference.topics.corpus import read_corpus
-    from culet.inference.topics.saved import load_topics
+    from culet.inference import load_topics, read_corpus
 
     model, vocabulary = load_topics(load)
     corpus = read_corpus(paths, vocabulary=vocabulary)

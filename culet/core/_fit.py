@@ -70,13 +70,14 @@ def fit(
     progress: bool = True,
     name: str = "training",
     unit: str = "tokens",
+    jit: bool = True,
 ) -> tuple[Any, list[dict[str, Any]]]:
     """Runs `state, metrics = step(state, batches[i], *fixed)` for i in 0..steps-1; returns the last state, and history.
 
-    `step` is compiled, unless it is already, and consumes its state: the arrays of the `state` passed in must not be
-    used again. `fixed` arguments, such as a teacher, go to every step and are neither consumed nor saved. Without
-    `batches`, steps get None. With a `mesh`, batches are cut over its axes `data` and `fsdp`; place the state with
-    `shard` before.
+    `step` is compiled, unless it is already or `jit` is False (for a step that is not one program), and consumes its
+    state: the arrays of the `state` passed in must not be used again. `fixed` arguments, such as a teacher, go to every
+    step and are neither consumed nor saved. Without `batches`, steps get None. With a `mesh`, batches are cut over its
+    axes `data` and `fsdp`; place the state with `shard` before.
 
     `metrics` holds scalars, or vectors with one entry per seed or setting of a `vmap`. `loss` is shown, a vector by its
     mean, and must be finite in each entry. The metric named `unit` is what the step got through (tokens, documents,
@@ -120,7 +121,7 @@ def fit(
         return state, RunLog(folder, start, write=False).rows
     report = _Report(folder, [path for path, _ in named_leaves(state)], unit)
     state = _copy_aliased(state)
-    advance = _compiled(step, state)
+    advance = _compiled(step, state, jit)
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         primary = jax.process_index() == 0
@@ -243,9 +244,9 @@ def _copy_aliased(state: Any) -> Any:
     return jax.tree.map(own, state)
 
 
-def _compiled(step: Callable[..., Any], state: Any) -> Callable[[Any, Any], Any]:
+def _compiled(step: Callable[..., Any], state: Any, jit: bool) -> Callable[[Any, Any], Any]:
     """`advance((batch, fixed), state)`: reuses the memory of the state, leaves each array where it is on the mesh."""
-    if hasattr(step, "lower"):
+    if not jit or hasattr(step, "lower"):
         return lambda inputs, state: step(state, inputs[0], *inputs[1])
     return _advance(step, tuple(getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state)))
 

@@ -182,6 +182,10 @@ class Dirichlet(Family):
         mean = self._mean()
         return mean * (1 - mean) / (1 + self.concentration.sum(-1, keepdims=True))
 
+    def expected_log(self) -> Float[Array, "... K"]:
+        """E[log x] of each class [*B, K]."""
+        return digamma(self.concentration) - digamma(self.concentration.sum(-1, keepdims=True))
+
     def _mode(self):
         """NaN where a concentration is 1 or less."""
         a = self.concentration

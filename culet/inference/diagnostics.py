@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from culet.core.keys import as_key
 from culet.inference.posterior import LogDensity, Posterior
 
 _FEWEST_IN_TAIL = 5
 
 
 def log_weights(
-    log_density: LogDensity, posterior: Posterior, key: Key[Array, ""], draws: int = 1000
+    log_density: LogDensity, posterior: Posterior, key: int | Key[Array, ""], draws: int = 1000
 ) -> Float[Array, "S"]:
     """Log density minus log of the approximation at draws from it, in nats: log importance weights."""
 
@@ -26,10 +27,12 @@ def log_weights(
         points = posterior.sample(key, (draws,))
         return jax.vmap(log_density)(points) - jax.vmap(posterior.log_prob)(points)
 
-    return weigh(posterior, key)
+    return weigh(posterior, as_key(key))
 
 
-def elbo(log_density: LogDensity, posterior: Posterior, key: Key[Array, ""], draws: int = 1000) -> tuple[float, float]:
+def elbo(
+    log_density: LogDensity, posterior: Posterior, key: int | Key[Array, ""], draws: int = 1000
+) -> tuple[float, float]:
     """The evidence lower bound by Monte Carlo and its standard error, in nats."""
     weights = log_weights(log_density, posterior, key, draws)
     return float(jnp.mean(weights)), float(jnp.std(weights)) / math.sqrt(draws)
@@ -43,7 +46,7 @@ def effective_sample_size(log_weights: Float[Array | np.ndarray, "S"]) -> float:
 
 
 def pareto_k(log_weights: Float[Array | np.ndarray, "S"]) -> float:
-    """The shape of the importance weights' tail; above 0.7 the approximation is not to be trusted for expectations.
+    """The shape of the importance weights' tail; above 0.7 expectations by these weights cannot be trusted.
 
     Vehtari, Simpson, Gelman, Yao and Gabry, "Pareto Smoothed Importance Sampling" (2024): the generalised Pareto
     distribution of Zhang and Stephens (2009) fitted to the largest weights, min(S / 5, 3 sqrt(S)) of them, with a weak

@@ -15,28 +15,31 @@ if TYPE_CHECKING:
 SAMPLED, SAMPLED_LOG, VARIATIONAL = "sampled, mean of beta", "sampled, exp E[log beta]", "variational"
 SIZES = {"smoke": 4, "laptop": 50}  # topics
 # From small grids on other documents.
-_OWN_PRIORS = {"document_prior": 0.02, "word_prior": 0.1}
-_SAMPLED_PRIORS = {"document_prior": 0.1, "word_prior": 0.1}
+_OWN_PRIORS = {"alpha": 0.02, "eta": 0.1}
+_SAMPLED_PRIORS = {"alpha": 0.1, "eta": 0.1}
 
 
-def _fitting(seed: int, scale: Scale) -> Any:
-    from culet.inference import Fitting
-
-    return Fitting(passes=CORPUS[scale].passes, batch_size=CORPUS[scale].batch_size, seed=seed)
+def _fitting(seed: int, scale: Scale) -> dict[str, Any]:
+    return {"passes": CORPUS[scale].passes, "batch_size": CORPUS[scale].batch_size, "seed": seed}
 
 
 def _variational(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.inference import LDA
 
-    return follow(LDA(SIZES[scale], fitting=_fitting(seed, scale), **_OWN_PRIORS), scale)
+    return follow(LDA(SIZES[scale], **_fitting(seed, scale), **_OWN_PRIORS), scale)
 
 
-def _sampled(beta: Any, burn_in: int = 5, samples: int = 5) -> Any:
+def _sampled(word_weight: Any, burn_in: int = 5, samples: int = 5) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.inference import SparseLDA
 
         model = SparseLDA(
-            SIZES[scale], beta=beta, burn_in=burn_in, samples=samples, fitting=_fitting(seed, scale), **_SAMPLED_PRIORS
+            SIZES[scale],
+            word_weight=word_weight,
+            burn_in=burn_in,
+            samples=samples,
+            **_fitting(seed, scale),
+            **_SAMPLED_PRIORS,
         )
         return follow(model, scale)
 

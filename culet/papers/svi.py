@@ -19,7 +19,7 @@ SVI, BATCH_VB, HDP = "SVI, 50 topics", "batch VB, 50 topics", "SVI, HDP"
 OTHERS = (25, 100, 200, 300)
 MOST = 500  # topics of the HDP
 # Chosen on the documents set apart for that, from two to five values each, one at a time.
-_HDP_PRIORS = {"document_prior": 3.0, "corpus_prior": 10.0, "word_prior": 0.05, "tables": 20}
+_HDP_PRIORS = {"alpha": 3.0, "gamma": 10.0, "eta": 0.05, "tables": 20}
 
 
 class Sizes(NamedTuple):
@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
 
 
 SIZES: Mapping[Scale, Sizes] = {
-    "smoke": Sizes(4, {"topics": 16, "word_prior": 0.1}, 100),
+    "smoke": Sizes(4, {"topics": 16, "eta": 0.1}, 100),
     "laptop": Sizes(None, {"topics": MOST, **_HDP_PRIORS}, 200),
 }
 
@@ -40,10 +40,8 @@ def _other(topics: int) -> str:
     return f"SVI, {topics} topics"
 
 
-def _fitting(seed: int, scale: Scale, **changed: Any) -> Any:
-    from culet.inference import Fitting
-
-    return Fitting(**{"passes": CORPUS[scale].passes, "batch_size": CORPUS[scale].batch_size, "seed": seed} | changed)
+def _fitting(seed: int, scale: Scale, **changed: Any) -> dict[str, Any]:
+    return {"passes": CORPUS[scale].passes, "batch_size": CORPUS[scale].batch_size, "seed": seed} | changed
 
 
 def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
@@ -55,7 +53,7 @@ def _lda(topics: int, rate_1: bool = False, whole: bool = False) -> Any:
         changed: dict[str, Any] = {"delay": 1.0} if rate_1 else {}
         if whole:
             changed["batch_size"] = corpus(scale)[0].shape[0]
-        model = LDA(SIZES[scale].topics or topics, word_prior=0.1, fitting=_fitting(seed, scale, **changed))
+        model = LDA(SIZES[scale].topics or topics, eta=0.1, **_fitting(seed, scale, **changed))
         return follow(model, scale, _at_rate_1 if rate_1 else None)
 
     return per_seed(run)
@@ -65,7 +63,7 @@ def _hdp(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.inference import HDP as Model
 
     size = SIZES[scale]
-    return follow(Model(**size.hdp, fitting=_fitting(seed, scale, iterations=size.hdp_iterations)), scale)
+    return follow(Model(**size.hdp, **_fitting(seed, scale, iterations=size.hdp_iterations)), scale)
 
 
 def _at_rate_1(model: Any, minibatch: Any, documents: int) -> None:

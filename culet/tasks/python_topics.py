@@ -57,30 +57,30 @@ def follow(model: Any, scale: Scale, advance: Callable[[Any, Any, int], None] | 
     `advance(model, minibatch, D)` makes a step, `partial_fit` by default. `seconds` do not count scoring, but
     compiling.
     """
-    from culet.inference.topics.passes import minibatches
+    from culet.inference import Minibatches
 
     train, test = corpus(scale)
     documents = train.shape[0]
-    marks = [documents // 4, documents // 2, *(documents * (done + 1) for done in range(model.fitting.passes))]
+    marks = [documents // 4, documents // 2, *(documents * (done + 1) for done in range(model.passes))]
     spent, seen = 0.0, 0
     curve, seconds, places = [], [], []
-    for chosen in minibatches(documents, model.fitting):
+    for minibatch in Minibatches(train, passes=model.passes, batch_size=model.batch_size, seed=model.seed):
         begun = time.perf_counter()
         if advance is None:
-            model.partial_fit(train[chosen], documents=documents)
+            model.partial_fit(minibatch, documents=documents)
         else:
-            advance(model, train[chosen], documents)
+            advance(model, minibatch, documents)
         np.asarray(model.share)  # waits
         spent += time.perf_counter() - begun
-        before, seen = seen, seen + len(chosen)
+        before, seen = seen, seen + minibatch.shape[0]
         if any(before < mark <= seen for mark in marks):
             curve.append(model.score(test))
             seconds.append(spent)
             places.append(seen / documents)
     return {
-        "budget": model.fitting.passes,
+        "budget": model.passes,
         "score": curve[-1],
-        "first_pass": curve[-model.fitting.passes],
+        "first_pass": curve[-model.passes],
         "curve": np.array(curve),
         "places": np.array(places),
         "seconds": np.array(seconds),

@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from culet.cli import topics
+from culet.core import Interrupted
+from culet.inference import LDA
 
 COLUMNS = re.compile(r"^ *[\d.]+%  \w+", re.MULTILINE)
 
@@ -41,8 +45,30 @@ def test_topics_in_words_a_score_a_picture_and_a_model(run, texts, tmp_path):
     score = float(re.findall(r"(-[\d.]+) nats per word", done.output)[0])
     assert -2.0 < score < -1.5  # log(1/5) is -1.61
     assert (out / "topics.png").stat().st_size > 10_000
+    assert {"loss.png", "log.jsonl"} <= {path.name for path in out.iterdir()} and not (out / "checkpoints").exists()
     scored = run(texts, "--load", out)
     assert scored.exit_code == 0 and scored.output.count("texts.jsonl:") == 60
+
+
+def test_a_stopped_run_goes_on_and_ends_the_same(run, texts, tmp_path, monkeypatch):
+    arguments = ["--topics", 2, "--passes", 3, "--batch-size", 18, "--max-share", 1]
+    whole = run(texts, "--out", tmp_path / "whole", *arguments)
+    updated, steps = LDA._updated, []
+
+    def stopping(*given):
+        steps.append(given[3])
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return updated(*given)
+
+    monkeypatch.setattr(LDA, "_updated", stopping)
+    stopped = run(texts, "--out", tmp_path / "cut", *arguments)
+    assert isinstance(stopped.exception, Interrupted) and "where the same run goes on" in str(stopped.exception)
+    again = run(texts, "--out", tmp_path / "cut", *arguments)
+    assert again.exit_code == 0 and steps == list(range(9))
+    assert again.stdout.replace("cut", "whole") == whole.stdout
+    for name in ("topics.json", "topics.safetensors", "topics.txt"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize(

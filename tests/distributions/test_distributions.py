@@ -274,3 +274,10 @@ def test_spherical_uniform():
     np.testing.assert_allclose(draws.var(0), uniform.variance(), atol=0.03)
     assert uniform.log_prob(jnp.ones(3)) == -jnp.inf
     assert stats.kstest(np.asarray(draws[:, 2]), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+def test_expected_log_of_a_dirichlet():
+    concentration = np.array([0.5, 2.0, 7.0])
+    samples = stats.dirichlet(concentration).rvs(200_000, random_state=0)
+    expected = d.Dirichlet(jnp.asarray(concentration, jnp.float32)).expected_log()
+    np.testing.assert_allclose(expected, np.log(samples).mean(0), atol=0.01)

@@ -1,6 +1,9 @@
 """ADVI, NPV and Laplace against closed forms."""
 
+import json
 import math
+import os
+import signal
 
 import equinox as eqx
 import jax
@@ -8,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from culet.core import Interrupted
 from culet.inference import advi, elbo, laplace, npv
-from culet.inference.nonparametric import trace
+from culet.inference._npv import trace
 from culet.inference.targets import FOUR_MODES, Regression, four_modes, hierarchical_logistic
 
 MEAN, COVARIANCE = np.array([1.0, -2.0]), np.array([[1.0, 0.6], [0.6, 0.8]])
@@ -43,6 +47,27 @@ def test_mean_field_advi_has_the_precisions_and_loses_what_theory_says():
     np.testing.assert_allclose(posterior.scales[0], np.diag(precision) ** -0.5, rtol=0.08)
     gap = 0.5 * math.log(np.prod(np.diag(precision)) * np.linalg.det(COVARIANCE))
     np.testing.assert_allclose(np.mean(bounds[-500:]), EVIDENCE - gap, atol=0.05)
+
+
+def test_a_stopped_advi_goes_on_and_ends_the_same(tmp_path):
+    calls = []
+
+    def stopping(parameters):
+        calls.append(parameters)
+        if len(calls) == 2:  # the first is the check of the start, the second the trace of the first steps
+            os.kill(os.getpid(), signal.SIGTERM)
+        return gaussian(parameters)
+
+    with pytest.raises(Interrupted, match="after step 1;"):
+        advi(stopping, START, 0, steps=200, folder=tmp_path)
+    with pytest.raises(ValueError, match=r"other settings \(draws 8 instead of 4, key\)"):
+        advi(stopping, START, 1, steps=200, draws=4, folder=tmp_path)
+    posterior, bounds = advi(stopping, START, 0, steps=200, folder=tmp_path)
+    whole, whole_bounds = advi(gaussian, START, jax.random.key(0), steps=200)
+    np.testing.assert_array_equal(bounds, whole_bounds)
+    np.testing.assert_array_equal(posterior.scales, whole.scales)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose([row["loss"] for row in rows], -np.reshape(bounds, (2, 100)).mean(axis=1), rtol=1e-5)
 
 
 def test_one_component_of_npv_is_the_round_normal_of_least_divergence():

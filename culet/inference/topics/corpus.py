@@ -1,6 +1,6 @@
-"""From texts to counts: words, a vocabulary, and the files that corpora come in.
+"""From texts to counts: words, a vocabulary, the files that corpora come in, and counts in blocks of few shapes.
 
-Axis letters: D documents, V vocabulary.
+Axis letters: D documents, V vocabulary, R rows of a block, W word slots of a row.
 """
 
 import re
@@ -9,12 +9,109 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from jaxtyping import Array, Float32, Int32
 
 from culet.core.text import find_files, read_objects, read_text, text_field
-from culet.inference.topics.counts import Counts, as_counts
+
+if TYPE_CHECKING:
+    Counts = Any  # scipy's matrices have no types: to a checker their shape may be None
+else:
+    Counts = scipy.sparse.csr_matrix
+"""Documents by words [D, V]: how often each word stands in each document, as scipy's compressed rows of float32."""
+
+ROWS = 16  # of a block: few, so that a slow document delays few others
+_NARROWEST = 16
+
+
+class Block(NamedTuple):
+    """Documents of similar length as rows. Slots behind a document's last word hold word 0 with count 0."""
+
+    words: Int32[Array | np.ndarray, "R W"]
+    counts: Float32[Array | np.ndarray, "R W"]
+
+
+def as_counts(counts: Any, vocabulary: int | None = None) -> Counts:
+    """Sparse or dense counts [D, V] in the one form that is used here, with no word twice in a row and no zeros kept.
+
+    Raises `ValueError` for what is not a matrix, has no documents or no words, holds a number that is negative, not
+    finite or not whole, and for another number of words than `vocabulary`.
+    """
+    if not scipy.sparse.issparse(counts):
+        counts = np.asarray(counts)
+        if counts.ndim != 2 or not (np.issubdtype(counts.dtype, np.number) or counts.dtype == bool):
+            raise ValueError(
+                f"counts must be a matrix of numbers, documents by words; this is {counts.dtype}{list(counts.shape)}"
+            )
+    matrix: Counts = scipy.sparse.csr_matrix(counts, dtype=np.float32, copy=True)
+    matrix.sum_duplicates()
+    if 0 in matrix.shape:
+        raise ValueError(f"an empty corpus: {matrix.shape[0]} documents over a vocabulary of {matrix.shape[1]} words")
+    _check_values(matrix)
+    matrix.eliminate_zeros()
+    if matrix.nnz == 0:
+        raise ValueError(f"an empty corpus: none of the {matrix.shape[0]} documents holds a word of the vocabulary")
+    if vocabulary is not None and matrix.shape[1] != vocabulary:
+        raise ValueError(
+            f"these counts have {matrix.shape[1]} words and the model has {vocabulary}; count with its vocabulary"
+        )
+    return matrix
+
+
+def _check_values(matrix: Counts) -> None:
+    for bad, fault in (
+        (~np.isfinite(matrix.data), "is not finite"),
+        (matrix.data < 0, "is negative"),
+        (matrix.data != np.floor(matrix.data), "is not a whole number"),
+    ):
+        if bad.any():
+            place = int(np.argmax(bad))
+            row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
+            raise ValueError(
+                f"counts must be whole numbers from 0 on; that of document {row}, word {matrix.indices[place]} "
+                f"{fault}: {matrix.data[place]:g}"
+            )
+
+
+def blocks(counts: Counts, rows: int = ROWS) -> tuple[list[Block], np.ndarray]:
+    """All documents, from short to long, in blocks of `rows`; and the document of each row, one block after another.
+
+    Widths are 16, 24, 32, 48, 64, ..., so that a corpus knows some ten shapes. The last block is filled with rows of
+    no words, which the returned order [D] does not name.
+    """
+    lengths = np.diff(counts.indptr)
+    order = np.argsort(lengths, kind="stable")
+    return [_block(counts[order[i : i + rows]], rows) for i in range(0, len(order), rows)], order
+
+
+def token_blocks(counts: Counts, rows: int) -> tuple[list[Block], np.ndarray]:
+    """The same with a slot for every token: a word that stands in a document three times has three slots of count 1."""
+    each = counts.data.astype(np.int64)
+    ends = np.concatenate([[0], np.cumsum(each)])[counts.indptr]
+    words = np.repeat(counts.indices, each)
+    tokens = scipy.sparse.csr_matrix((np.ones(len(words), np.float32), words, ends), shape=counts.shape)
+    return blocks(tokens, rows)
+
+
+def _block(documents: Counts, rows: int) -> Block:
+    lengths = np.zeros(rows, np.int64)
+    lengths[: documents.shape[0]] = np.diff(documents.indptr)
+    filled = np.arange(_width(int(lengths.max())))[None, :] < lengths[:, None]
+    words, numbers = np.zeros(filled.shape, np.int32), np.zeros(filled.shape, np.float32)
+    words[filled], numbers[filled] = documents.indices, documents.data
+    return Block(words, numbers)
+
+
+def _width(length: int) -> int:
+    """The least of 16, 24, 32, 48, 64, 96, ... that is not below `length`."""
+    width = _NARROWEST
+    while width < length:
+        width = width * 3 // 2 if width & (width - 1) == 0 else width * 4 // 3
+    return width
+
 
 _PLAIN = (".txt", ".md", ".rst", ".py")
 _LDA_C = (".dat", ".ldac", ".lda-c")
@@ -31,7 +128,7 @@ them then there therefore these they this those though through thus too two unde
 where whether which while who whom whose why will with within without would yet you your yours
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""English words that tell nothing of what a text is about."""
+"""English words that stand in texts about anything."""
 
 
 @dataclass(frozen=True)
@@ -157,23 +254,23 @@ def read_lda_c(file: str | Path, vocabulary: Sequence[str] | None = None) -> Cor
     """
     words, numbers, ends = array("i"), array("i"), [0]
     for number, line in enumerate(read_text(Path(file)).rstrip("\n").split("\n"), start=1):
-        first, *pairs = line.split() or [""]
+        first, *texts = line.split() or [""]
         try:
-            announced, found = int(first), [tuple(map(int, pair.split(":"))) for pair in pairs]
-            if any(len(pair) != 2 or pair[0] < 0 or not 0 <= pair[1] < 2**31 for pair in found):
+            announced, pairs = int(first), [tuple(map(int, pair.split(":"))) for pair in texts]
+            if any(len(pair) != 2 or pair[0] < 0 or not 0 <= pair[1] < 2**31 for pair in pairs):
                 raise ValueError
         except ValueError:
             raise ValueError(f"{file}:{number}: not a line of LDA-C, which reads: 2 17:1 304:5") from None
-        if announced != len(found):
+        if announced != len(pairs):
             raise ValueError(
-                f"{file}:{number}: announces {announced} words and has {len(found)}; was the file cut short?"
+                f"{file}:{number}: announces {announced} words and has {len(pairs)}; was the file cut short?"
             )
-        top = max((word for word, _ in found), default=0)
+        top = max((word for word, _ in pairs), default=0)
         if top >= (2**31 if vocabulary is None else len(vocabulary)):
             size = "2^31" if vocabulary is None else len(vocabulary)
             raise ValueError(f"{file}:{number}: has word {top}, but the vocabulary has only {size}")
-        words.extend([word for word, _ in found])
-        numbers.extend([count for _, count in found])
+        words.extend([word for word, _ in pairs])
+        numbers.extend([count for _, count in pairs])
         ends.append(len(words))
     size = len(vocabulary) if vocabulary is not None else max(words, default=-1) + 1
     entries = (np.array(numbers, np.float32), np.array(words, np.int32), np.array(ends))

@@ -1,4 +1,6 @@
-"""Expectations under Dirichlet distributions, and the digamma function that they cost, fast on a CPU.
+"""The digamma function, fast on a CPU, and expectations of sticks, for local steps.
+
+KL, entropy and moments of a Dirichlet are those of `culet.distributions.Dirichlet`.
 
 `jax.scipy.special.digamma` treats every argument that there is; a concentration is positive, and for those six steps
 of the recurrence psi(x) = psi(x + 1) - 1/x lead to where four terms of the asymptotic series are exact in float32
@@ -9,7 +11,6 @@ Axis letters: K categories.
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 
@@ -33,17 +34,6 @@ def _below_log(x: Float[Array, "*shape"], z: Float[Array, "*shape"]) -> Float[Ar
     inverse = 1.0 / z
     square = inverse * inverse
     return recurrence + 0.5 * inverse + square * (1 / 12 - square * (1 / 120 - square / 252))
-
-
-def expected_log(concentration: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:
-    """E[log p] for p ~ Dirichlet(concentration)."""
-    return digamma(concentration) - digamma(jnp.sum(concentration, axis=-1, keepdims=True))
-
-
-def dirichlet_kl(q: Float[Array, "*batch K"], p: Float[Array, "*batch K"]) -> Float[Array, "*batch"]:
-    """KL(Dirichlet(q) || Dirichlet(p)) in nats, for concentrations of one shape."""
-    normaliser = gammaln(jnp.sum(q, -1)) - gammaln(jnp.sum(p, -1)) + jnp.sum(gammaln(p) - gammaln(q), -1)
-    return normaliser + jnp.sum((q - p) * expected_log(q), -1)
 
 
 def expected_log_sticks(mass: Float[Array, "K"], concentration: jax.Array | float) -> Float[Array, "K"]:

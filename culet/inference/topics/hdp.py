@@ -1,4 +1,4 @@
-"""The hierarchical Dirichlet process topic model, which finds out how many topics a corpus needs.
+"""The hierarchical Dirichlet process topic model, which infers how many topics a corpus needs.
 
 Wang, Paisley and Blei 2011; Hoffman et al. 2013, section 3.3. The corpus has sticks sigma(v), v_k ~ Beta(1, gamma),
 over endlessly many topics, of which the first T are kept. A document has tables t, each of which serves one topic c_t ~
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from culet.inference.topics.counts import Block
+from culet.inference.topics.corpus import Block
 from culet.inference.topics.dirichlet import digamma, expected_log_sticks, mean_sticks
 from culet.inference.topics.svi import Conjugate, Scalar
 

@@ -1,4 +1,4 @@
-"""How well topics foretell words that they have not seen: document completion, one evaluator for every model.
+"""Document completion: how well topics predict words that they have not seen, one evaluator for every model.
 
 Bounds and perplexities of different programs cannot be compared. Here half of the tokens of each held-out document are
 shown, from them its mix of topics is inferred, and the other half is scored (Wallach et al. 2009; Hoffman et al. 2013,
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from culet.inference.topics.counts import Block, Counts, as_counts, blocks
+from culet.inference.topics.corpus import Block, Counts, as_counts, blocks
 from culet.inference.topics.lda import infer
 
 _TOLERANCE, _ITERATIONS = 1e-4, 200
@@ -38,9 +38,9 @@ def topic_proportions(
     dealt, order = blocks(counts)
     by_word, prior = jnp.asarray(beta).T, jnp.asarray(alpha)
     gamma = np.concatenate([np.asarray(_gamma(by_word, prior, block)) for block in dealt])[: len(order)]
-    found = np.empty_like(gamma)
-    found[order] = gamma / gamma.sum(axis=1, keepdims=True)
-    return found
+    proportions = np.empty_like(gamma)
+    proportions[order] = gamma / gamma.sum(axis=1, keepdims=True)
+    return proportions
 
 
 @jax.jit

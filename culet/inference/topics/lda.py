@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from culet.inference.topics.counts import Block
-from culet.inference.topics.dirichlet import digamma, dirichlet_kl, exp_digamma, expected_log
+from culet.distributions import Dirichlet, kl_divergence
+from culet.inference.topics.corpus import Block
+from culet.inference.topics.dirichlet import digamma, exp_digamma
 from culet.inference.topics.svi import Conjugate, Scalar
 
 _TINY = 1e-30  # below what any word's probability comes to, so that a padded slot divides by something
@@ -109,17 +110,16 @@ def bound(
     The whole bound is the sum over blocks minus `global_divergence`.
     """
     log_beta = (digamma(parameters) - digamma(jnp.sum(parameters, axis=0))[None, :])[block.words]
-    log_theta = expected_log(gamma)
-    words = jax.nn.logsumexp(log_theta[:, None, :] + log_beta, axis=-1)
+    theta = Dirichlet(gamma)
+    words = jax.nn.logsumexp(theta.expected_log()[:, None, :] + log_beta, axis=-1)
     empty = jnp.sum(jnp.asarray(block.counts), axis=1) == 0
-    divergence = dirichlet_kl(gamma, jnp.broadcast_to(alpha, gamma.shape))
+    divergence = kl_divergence(theta, Dirichlet(alpha))
     return jnp.sum(block.counts * words) - jnp.sum(jnp.where(empty, 0.0, divergence))
 
 
 def global_divergence(parameters: Float[Array, "V K"], eta: Scalar) -> Float[Array, ""]:
     """KL(q(beta) || p(beta)) in nats, over all topics."""
-    concentrations = parameters.T
-    return jnp.sum(dirichlet_kl(concentrations, jnp.full_like(concentrations, eta)))
+    return jnp.sum(kl_divergence(Dirichlet(parameters.T), Dirichlet(jnp.full(parameters.shape[0], eta))))
 
 
 def initial(key: Key[Array, ""], vocabulary: int, topics: int) -> Float[Array, "V K"]:
@@ -128,17 +128,7 @@ def initial(key: Key[Array, ""], vocabulary: int, topics: int) -> Float[Array, "
     return jnp.exp(0.1 * normal)  # the same to within a few per cent, and drawn at once
 
 
-def topic_words(parameters: Float[Array, "V K"]) -> Float[Array, "V K"]:
-    """E[beta]: the probability of each word in each topic."""
-    return parameters / jnp.sum(parameters, axis=0, keepdims=True)
-
-
 def share_of_tokens(parameters: Float[Array, "V K"], eta: Scalar) -> Float[Array, "K"]:
     """Which part of all tokens each topic explains."""
     mass = jnp.maximum(jnp.sum(parameters - eta, axis=0), 0.0)
     return mass / jnp.sum(mass)
-
-
-def used(share: Float[Array, "K"], least: float = 1e-3) -> Int[Array, ""]:
-    """How many topics explain at least this part of all tokens."""
-    return jnp.sum(share >= least)

@@ -3,54 +3,111 @@
 Axis letters: D documents, V vocabulary, K topics.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from culet.core import fit
+from culet.core.checkpoint import claim_folder
+from culet.distributions import Dirichlet
 from culet.inference.topics import hdp, lda, sparse_lda
-from culet.inference.topics.counts import Block, Counts, as_counts, blocks, token_blocks
-from culet.inference.topics.fitting import Fitting, robbins_monro
+from culet.inference.topics.corpus import Block, Counts, as_counts, blocks, token_blocks
+from culet.inference.topics.fitting import Fitting, Minibatches, robbins_monro
 from culet.inference.topics.held_out import document_completion, topic_proportions
-from culet.inference.topics.passes import run
 from culet.inference.topics.svi import Conjugate, update
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _SAMPLED_ROWS = 128  # of a block: a sweep goes token by token, so it wants many documents at a time
+_DEFAULT = Fitting()
+_COLUMNS, _MOST_PANELS, _WORDS = 4, 16, 8  # of the figure
+
+
+class TopicState(NamedTuple):
+    """What a step changes: the parameters of the global posterior, and the number of steps done."""
+
+    parameters: Any
+    steps: Int[Array, ""]
 
 
 class TopicModel(ABC):
     """What the three have in common. `counts` are documents by words [D, V], sparse or dense, whole numbers."""
 
     kind: ClassVar[str]
+    arguments: ClassVar[tuple[str, ...]]  # of the constructor, each an attribute of the same name
 
-    def __init__(self, topics: int, fitting: Fitting, document_prior: float | None, word_prior: float | None):
+    def __init__(self, topics: int, alpha: float | None, eta: float | None, fitting: Fitting):
         if topics < 2:
             raise ValueError(f"a topic model needs at least 2 topics, not {topics}")
-        document_prior = 1 / topics if document_prior is None else document_prior
-        word_prior = 1 / topics if word_prior is None else word_prior
-        for name, value in (("document_prior", document_prior), ("word_prior", word_prior)):
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be a positive number, not {value}")
-        self.topics, self.fitting = topics, fitting
-        self.document_prior, self.word_prior = document_prior, word_prior
+        self.topics = topics
+        self.alpha = _positive("alpha", 1 / topics if alpha is None else alpha)
+        self.eta = _positive("eta", 1 / topics if eta is None else eta)
+        self.passes, self.batch_size, self.seed = fitting.passes, fitting.batch_size, fitting.seed
+        self.delay, self.forgetting = fitting.delay, fitting.forgetting
         self.steps = 0
         self.seen = 0  # documents, those of every pass counted
         self.parameters: Any = None  # of the global posterior; None before the first fit
+        self.history: list[dict[str, Any]] = []
 
-    def fit(self, counts: Any, *, progress: bool = False) -> "TopicModel":
-        """Learns the topics of a corpus from the beginning, in `fitting.passes` passes.
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor by name, as scikit-learn asks for them; `deep` has no effect."""
+        return {name: getattr(self, name) for name in self.arguments}
 
-        Raises `ValueError` for bad counts (`as_counts`) and for fewer documents than topics.
+    def set_params(self, **changed: Any) -> "TopicModel":
+        """Sets arguments of the constructor and forgets what was fitted. Raises as the constructor does."""
+        type(self).__init__(self, **{**self.get_params(), **changed})
+        return self
+
+    def fit(
+        self, counts: Any, *, held_out: Any = None, folder: str | Path | None = None, progress: bool = False
+    ) -> "TopicModel":
+        """Learns the topics of a corpus from the beginning, in `passes` passes. `history` then has the logged steps.
+
+        With `held_out` documents, the loss `-document_completion(...)` on them, in nats per token, is logged some
+        twenty times as `evaluation/loss`. With a `folder`, the run keeps its log, the picture of the loss and
+        checkpoints there (`culet.core.fit`); stopped, it goes on from the last pass or the signal that stopped it, and
+        ends with the same topics.
+
+        Raises `ValueError` for bad counts (`as_counts`), for fewer documents than topics, and for a folder with a run
+        of other settings or another corpus; `culet.core.Interrupted` after SIGTERM or SIGINT.
         """
         corpus = as_counts(counts)
-        self.parameters, self.steps, self.seen = None, 0, 0
         documents = corpus.shape[0]
-        self._begin(corpus, documents)
-        run(corpus, self.fitting, lambda batch: self._step(batch, documents), f"{self.kind} topics", progress)
+        self._check_size(documents)
+        test = None if held_out is None else as_counts(held_out, corpus.shape[1])
+        self.parameters, self.steps, self.seen = None, 0, 0
+        if folder is not None:
+            settings = {"kind": self.kind, "corpus": _digest(corpus), **self.get_params()}
+            del settings["passes"]  # a run may go on to more of them
+            claim_folder(folder, settings, private=("corpus",))
+        batches = Minibatches(corpus, passes=self.passes, batch_size=self.batch_size, seed=self.seed)
+
+        def step(state: TopicState, batch: Counts) -> tuple[TopicState, dict[str, Any]]:
+            done = int(state.steps)
+            parameters = self._updated(state.parameters, batch, done, documents)
+            rate = robbins_monro(done, self.delay, self.forgetting)
+            return TopicState(parameters, state.steps + 1), {"documents": batch.shape[0], "learning_rate": rate}
+
+        def evaluate(state: TopicState) -> dict[str, float]:
+            beta = self._posterior(state.parameters).mean()
+            return {"loss": -document_completion(beta, self._document_prior(state.parameters), test)}
+
+        start = self.initial(jax.random.key(self.seed), corpus.shape[1])
+        state, self.history = fit(
+            step, TopicState(start, jnp.zeros((), jnp.int32)), batches, steps=len(batches), jit=False, folder=folder,
+            checkpoint_every=batches.per_pass, keep=1, log_every=max(1, len(batches) // 200),
+            evaluate=None if test is None else evaluate, evaluate_every=max(1, len(batches) // 20),
+            progress=progress, name=f"{self.kind} topics", unit="documents",
+        )  # fmt: skip
+        self.parameters, self.steps, self.seen = state.parameters, len(batches), self.passes * documents
         return self
 
     def partial_fit(self, counts: Any, *, documents: int | None = None) -> "TopicModel":
@@ -60,36 +117,42 @@ class TopicModel(ABC):
         Raises as `fit` does.
         """
         batch = as_counts(counts, self._vocabulary)
-        self._begin(batch, documents or max(batch.shape[0], self.topics))
-        self._step(batch, documents or max(self.seen + batch.shape[0], self.topics))
+        self._check_size(documents or max(batch.shape[0], self.topics))
+        if self.parameters is None:
+            self.parameters = self.initial(jax.random.key(self.seed), batch.shape[1])
+        size = documents or max(self.seen + batch.shape[0], self.topics)
+        self.parameters = self._updated(self.parameters, batch, self.steps, size)
+        self.steps += 1
+        self.seen += batch.shape[0]
         return self
 
     def transform(self, counts: Any) -> Float[np.ndarray, "D K"]:
         """The proportions of topics in each document, E[theta]; rows sum to 1."""
-        self._check_fitted()
-        return topic_proportions(self.beta, self.alpha, as_counts(counts, self._vocabulary))
+        return topic_proportions(self.beta, self.document_prior, as_counts(counts, self._vocabulary))
 
     def score(self, counts: Any, seed: int = 0) -> float:
         """Document completion of held-out documents, in nats per token; higher is better (`document_completion`)."""
-        self._check_fitted()
-        return document_completion(self.beta, self.alpha, counts, seed)
+        return document_completion(self.beta, self.document_prior, counts, seed)
+
+    @property
+    def posterior(self) -> Dirichlet:
+        """q(beta), the posterior of each topic [K] over the words of the vocabulary [V]."""
+        return self._posterior(self._fitted())
 
     @property
     def beta(self) -> Float[np.ndarray, "K V"]:
         """E[beta]: the probabilities of words in each topic."""
-        self._check_fitted()
-        return np.asarray(lda.topic_words(self._concentrations())).T
+        return np.asarray(self.posterior.mean())
 
     @property
-    def alpha(self) -> Float[np.ndarray, "K"]:
-        """The Dirichlet prior of a document over topics."""
-        return np.full(self.topics, self.document_prior, np.float32)
+    def document_prior(self) -> Float[np.ndarray, "K"]:
+        """The concentrations of a document's Dirichlet prior over topics."""
+        return self._document_prior(self._fitted())
 
     @property
     def share(self) -> Float[np.ndarray, "K"]:
         """The part of all tokens that each topic explains."""
-        self._check_fitted()
-        return np.asarray(lda.share_of_tokens(self._concentrations(), self.word_prior))
+        return np.asarray(lda.share_of_tokens(self._concentrations(self._fitted()), self.eta))
 
     def in_use(self, least: float = 1e-3) -> int:
         """How many topics explain at least this part of all tokens."""
@@ -99,34 +162,32 @@ class TopicModel(ABC):
         """The most probable words of each topic."""
         return [[vocabulary[int(i)] for i in np.argsort(-row, kind="stable")[:count]] for row in self.beta]
 
-    def settings(self) -> dict[str, Any]:
-        """What the model was made with, beside `fitting`."""
-        return {"topics": self.topics, "document_prior": self.document_prior, "word_prior": self.word_prior}
+    def initial(self, key: jax.Array, vocabulary: int) -> Any:
+        """The parameters before anything was seen."""
+        return lda.initial(key, vocabulary, self.topics)
 
-    def _begin(self, counts: Counts, documents: int) -> None:
-        if documents < self._fewest_documents:
-            raise ValueError(f"{self.topics} topics need at least as many documents; this corpus has {documents}")
-        if self.parameters is None:
-            self.parameters = self.initial(jax.random.key(self.fitting.seed), counts.shape[1])
-
-    def _step(self, batch: Counts, documents: int) -> None:
-        rate = robbins_monro(self.steps, self.fitting.delay, self.fitting.forgetting)
-        key = jax.random.fold_in(jax.random.key(self.fitting.seed), self.steps)
+    def _updated(self, parameters: Any, batch: Counts, step: int, documents: int) -> Any:
+        """The parameters after one step on a minibatch; the memory of the old ones is used again."""
+        rate = robbins_monro(step, self.delay, self.forgetting)
+        key = jax.random.fold_in(jax.random.key(self.seed), step)
         scale = documents / batch.shape[0]
-        self.parameters = update(self._model(), self.parameters, self._blocks(batch), rate=rate, scale=scale, key=key)
-        self.steps += 1
-        self.seen += batch.shape[0]
+        return update(self._model(), parameters, self._blocks(batch), rate=rate, scale=scale, key=key)
 
     def _blocks(self, batch: Counts) -> list[Block]:
         return blocks(batch)[0]
 
     @property
     def _vocabulary(self) -> int | None:
-        return None if self.parameters is None else self._concentrations().shape[0]
+        return None if self.parameters is None else self._concentrations(self.parameters).shape[0]
 
-    def _check_fitted(self) -> None:
+    def _fitted(self) -> Any:
         if self.parameters is None:
             raise ValueError(f"this {type(self).__name__} has not been fitted yet; call fit or partial_fit first")
+        return self.parameters
+
+    def _check_size(self, documents: int) -> None:
+        if documents < self._fewest_documents:
+            raise ValueError(f"{self.topics} topics need at least as many documents; this corpus has {documents}")
 
     @property
     def _fewest_documents(self) -> int:
@@ -135,73 +196,81 @@ class TopicModel(ABC):
     @abstractmethod
     def _model(self) -> Conjugate: ...
 
-    def initial(self, key: jax.Array, vocabulary: int) -> Any:
-        """The parameters before anything was seen."""
-        return lda.initial(key, vocabulary, self.topics)
+    def _posterior(self, parameters: Any) -> Dirichlet:
+        return Dirichlet(self._concentrations(parameters).T)
 
-    def _concentrations(self) -> Float[Array, "V K"]:
-        return self.parameters
+    def _document_prior(self, parameters: Any) -> Float[np.ndarray, "K"]:
+        return np.full(self.topics, self.alpha, np.float32)
+
+    def _concentrations(self, parameters: Any) -> Float[Array, "V K"]:
+        return parameters
 
 
 class LDA(TopicModel):
     """Latent Dirichlet allocation by stochastic variational inference (Hoffman, Blei and Bach 2010).
 
-    `document_prior` (alpha) and `word_prior` (eta) are the concentrations of the two Dirichlet priors; by default 1 /
-    topics. Raises `ValueError` for fewer than 2 topics and priors that are not positive.
+    `alpha` and `eta` are the concentrations of the Dirichlet priors of a document over topics and of a topic over
+    words; by default 1 / topics. A step on `batch_size` documents moves the topics at the rate (delay + step) **
+    -forgetting. A document has converged when it moves less than `tolerance`, at the latest after `iterations`.
+
+    Raises `ValueError` for fewer than 2 topics, priors that are not positive, and numbers with which no step works.
     """
 
     kind = "lda"
+    arguments = (
+        "topics", "alpha", "eta", "passes", "batch_size", "delay", "forgetting", "tolerance", "iterations", "seed",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        topics: int = 50,
-        *,
-        document_prior: float | None = None,
-        word_prior: float | None = None,
-        fitting: Fitting = Fitting(),
-    ):
-        super().__init__(topics, fitting, document_prior, word_prior)
+        self, topics: int = 50, *, alpha: float | None = None, eta: float | None = None,
+        passes: int = _DEFAULT.passes, batch_size: int = _DEFAULT.batch_size,
+        delay: float = _DEFAULT.delay, forgetting: float = _DEFAULT.forgetting,
+        tolerance: float = _DEFAULT.tolerance, iterations: int = _DEFAULT.iterations, seed: int = _DEFAULT.seed,
+    ):  # fmt: skip
+        fitting = Fitting(
+            passes=passes, batch_size=batch_size, delay=delay, forgetting=forgetting, tolerance=tolerance,
+            iterations=iterations, seed=seed,
+        )  # fmt: skip
+        super().__init__(topics, alpha, eta, fitting)
+        self.tolerance, self.iterations = tolerance, iterations
 
     def _model(self) -> lda.LatentDirichlet:
-        fitting = self.fitting
-        return lda.LatentDirichlet(jnp.asarray(self.alpha), self.word_prior, fitting.tolerance, fitting.iterations)
+        alpha = jnp.full(self.topics, self.alpha, jnp.float32)
+        return lda.LatentDirichlet(alpha, self.eta, self.tolerance, self.iterations)
 
 
 class SparseLDA(TopicModel):
     """LDA by sparse stochastic inference: Gibbs sampling within documents (Mimno, Hoffman and Blei 2012).
 
-    Each document is swept `burn_in` + `samples` times, of which the last count. `beta` is what weighs a topic's words:
-    "mean" or "exp_log" (`sparse_lda.SampledLDA`). Sampling wants larger priors than `LDA`: with 1 / topics a word that
-    a topic has not met hardly gets in.
+    Each document is swept `burn_in` + `samples` times, of which the last count. `word_weight` is what a word weighs in
+    a topic, "mean" or "exp_log" (`sparse_lda.SampledLDA`). Sampling wants larger priors than `LDA`: with 1 / topics a
+    word that a topic has not met hardly gets in. The other arguments and errors are those of `LDA`.
     """
 
     kind = "sparse-lda"
+    arguments = (
+        "topics", "alpha", "eta", "word_weight", "burn_in", "samples", "passes", "batch_size", "delay", "forgetting",
+        "seed",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        topics: int = 50,
-        *,
-        document_prior: float = 0.1,
-        word_prior: float = 0.1,
-        beta: sparse_lda.Beta = "mean",
-        burn_in: int = 5,
-        samples: int = 5,
-        fitting: Fitting = Fitting(),
-    ):
-        super().__init__(topics, fitting, document_prior, word_prior)
-        if beta not in ("mean", "exp_log"):
-            raise ValueError(f'beta is "mean" or "exp_log", not {beta!r}')
+        self, topics: int = 50, *, alpha: float = 0.1, eta: float = 0.1,
+        word_weight: sparse_lda.WordWeight = "mean", burn_in: int = 5, samples: int = 5,
+        passes: int = _DEFAULT.passes, batch_size: int = _DEFAULT.batch_size,
+        delay: float = _DEFAULT.delay, forgetting: float = _DEFAULT.forgetting, seed: int = _DEFAULT.seed,
+    ):  # fmt: skip
+        fitting = Fitting(passes=passes, batch_size=batch_size, delay=delay, forgetting=forgetting, seed=seed)
+        super().__init__(topics, alpha, eta, fitting)
+        if word_weight not in ("mean", "exp_log"):
+            raise ValueError(f'word_weight must be "mean" or "exp_log", not {word_weight!r}')
         if burn_in < 0 or samples < 1:
             raise ValueError(f"sampling needs burn_in >= 0 and samples >= 1, not {burn_in} and {samples}")
-        self.weights: sparse_lda.Beta = beta
+        self.word_weight: sparse_lda.WordWeight = word_weight
         self.burn_in, self.samples = burn_in, samples
 
-    def settings(self) -> dict[str, Any]:
-        """What the model was made with, beside `fitting`."""
-        return super().settings() | {"beta": self.weights, "burn_in": self.burn_in, "samples": self.samples}
-
     def _model(self) -> sparse_lda.SampledLDA:
-        return sparse_lda.SampledLDA(jnp.asarray(self.alpha), self.word_prior, self.weights, self.burn_in, self.samples)
+        alpha = jnp.full(self.topics, self.alpha, jnp.float32)
+        return sparse_lda.SampledLDA(alpha, self.eta, self.word_weight, self.burn_in, self.samples)
 
     def _blocks(self, batch: Counts) -> list[Block]:
         return token_blocks(batch, _SAMPLED_ROWS)[0]
@@ -210,59 +279,88 @@ class SparseLDA(TopicModel):
         """Nothing sampled yet."""
         return sparse_lda.empty_topics(vocabulary, self.topics)
 
-    def _concentrations(self) -> Float[Array, "V K"]:
-        return sparse_lda.dense(self.parameters, self.word_prior)
+    def _concentrations(self, parameters: sparse_lda.SparseTopics) -> Float[Array, "V K"]:
+        return sparse_lda.dense(parameters, self.eta)
 
 
 class HDP(TopicModel):
-    """The hierarchical Dirichlet process (Wang, Paisley and Blei 2011): `in_use` says how many topics it found.
+    """The hierarchical Dirichlet process (Wang, Paisley and Blei 2011): `in_use` says how many topics it uses.
 
-    `topics` is the most there can be and `tables` the most in one document. `document_prior` (alpha) and `corpus_prior`
-    (gamma) are the concentrations of their sticks, `word_prior` (eta) that of the topics.
+    `topics` is the most there can be and `tables` the most in one document. `alpha` and `gamma` are the concentrations
+    of the sticks of a document and of the corpus, `eta` that of a topic over words. The other arguments and errors are
+    those of `LDA`.
     """
 
     kind = "hdp"
+    arguments = (
+        "topics", "tables", "alpha", "gamma", "eta", "passes", "batch_size", "delay", "forgetting", "tolerance",
+        "iterations", "seed",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        topics: int = 150,
-        *,
-        tables: int = 10,
-        document_prior: float = 1.0,
-        corpus_prior: float = 1.0,
-        word_prior: float = 0.01,
-        fitting: Fitting = Fitting(),
-    ):
-        super().__init__(topics, fitting, document_prior, word_prior)
+        self, topics: int = 150, *, tables: int = 10, alpha: float = 1.0, gamma: float = 1.0, eta: float = 0.01,
+        passes: int = _DEFAULT.passes, batch_size: int = _DEFAULT.batch_size,
+        delay: float = _DEFAULT.delay, forgetting: float = _DEFAULT.forgetting,
+        tolerance: float = _DEFAULT.tolerance, iterations: int = _DEFAULT.iterations, seed: int = _DEFAULT.seed,
+    ):  # fmt: skip
+        fitting = Fitting(
+            passes=passes, batch_size=batch_size, delay=delay, forgetting=forgetting, tolerance=tolerance,
+            iterations=iterations, seed=seed,
+        )  # fmt: skip
+        super().__init__(topics, alpha, eta, fitting)
         if not 2 <= tables <= topics:
             raise ValueError(f"a document needs from 2 to {topics} tables, the number of topics, not {tables}")
-        if not 0 < corpus_prior < float("inf"):
-            raise ValueError(f"corpus_prior must be a positive number, not {corpus_prior}")
-        self.tables, self.corpus_prior = tables, corpus_prior
+        self.tables, self.gamma = tables, _positive("gamma", gamma)
+        self.tolerance, self.iterations = tolerance, iterations
 
     @property
     def _fewest_documents(self) -> int:
         return 2  # `topics` is only the most there can be
 
-    @property
-    def alpha(self) -> Float[np.ndarray, "K"]:
+    def _document_prior(self, parameters: hdp.HDPParameters) -> Float[np.ndarray, "K"]:
         """Alpha E[sigma(v)]: a document's process over the topics as they are, as a Dirichlet prior."""
-        self._check_fitted()
-        return self.document_prior * np.asarray(hdp.proportions(self.parameters.tables, self.corpus_prior))
-
-    def settings(self) -> dict[str, Any]:
-        """What the model was made with, beside `fitting`."""
-        return super().settings() | {"tables": self.tables, "corpus_prior": self.corpus_prior}
+        return self.alpha * np.asarray(hdp.proportions(parameters.tables, self.gamma))
 
     def _model(self) -> hdp.HierarchicalDirichlet:
-        fitting = self.fitting
-        return hdp.HierarchicalDirichlet(
-            self.document_prior, self.corpus_prior, self.word_prior, fitting.tolerance, fitting.iterations, self.tables
-        )
+        return hdp.HierarchicalDirichlet(self.alpha, self.gamma, self.eta, self.tolerance, self.iterations, self.tables)
 
     def initial(self, key: jax.Array, vocabulary: int) -> hdp.HDPParameters:
         """Topics that differ a little, a table for each."""
         return hdp.HDPParameters(lda.initial(key, vocabulary, self.topics), jnp.ones(self.topics))
 
-    def _concentrations(self) -> Float[Array, "V K"]:
-        return self.parameters.words
+    def _concentrations(self, parameters: hdp.HDPParameters) -> Float[Array, "V K"]:
+        return parameters.words
+
+
+def topic_figure(model: TopicModel, vocabulary: Sequence[str]) -> "Figure":
+    """Bars of the eight most probable words of up to sixteen topics, those that explain most tokens first."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    share, beta = model.share, model.beta
+    largest = np.argsort(-share, kind="stable")[:_MOST_PANELS]
+    rows = -(-len(largest) // _COLUMNS)
+    figure = Figure(figsize=(3 * _COLUMNS, 2.1 * rows), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, topic in enumerate(largest):
+        axes = figure.add_subplot(rows, _COLUMNS, place + 1)
+        words = np.argsort(-beta[topic], kind="stable")[:_WORDS][::-1].tolist()
+        axes.barh(range(len(words)), beta[topic][words], color="#1f5a99")
+        axes.set_yticks(range(len(words)), [vocabulary[int(word)] for word in words], fontsize=8)
+        axes.tick_params(axis="x", labelsize=6)
+        axes.set_title(f"topic {topic}: {share[topic]:.1%} of tokens", loc="left", fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a positive number, not {value}")
+    return value
+
+
+def _digest(counts: Counts) -> str:
+    digest = hashlib.sha256(repr(counts.shape).encode())
+    for part in (counts.indptr, counts.indices, counts.data):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()

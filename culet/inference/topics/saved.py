@@ -3,7 +3,6 @@
 Axis letters: V vocabulary, K topics.
 """
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from culet.core.files import atomic_folder
-from culet.inference.topics.fitting import Fitting
+from culet.core.files import atomic_write
 from culet.inference.topics.hdp import HDPParameters
 from culet.inference.topics.models import HDP, LDA, SparseLDA, TopicModel
 from culet.inference.topics.sparse_lda import SparseTopics
@@ -24,27 +22,32 @@ from culet.inference.topics.sparse_lda import SparseTopics
 _JSON, _TENSORS = "topics.json", "topics.safetensors"
 _KINDS: dict[str, Any] = {kind.kind: kind for kind in (LDA, HDP, SparseLDA)}
 _PARAMETERS: dict[str, Any] = {"lda": None, "hdp": HDPParameters, "sparse-lda": SparseTopics}
+_EARLIER = {"document_prior": "alpha", "word_prior": "eta", "corpus_prior": "gamma", "beta": "word_weight"}
 
 
 def save_topics(path: str | Path, model: TopicModel, vocabulary: Sequence[str]) -> None:
-    """Writes a fitted model and the words of its columns; a folder that stood there is replaced, all of it at once.
+    """Writes a fitted model and the words of its columns into a folder; a model that stood there is replaced.
+
+    Other files in the folder stay. Killed while it saves, it leaves the old model or none.
 
     Raises `ValueError` for a model that is not fitted or a vocabulary of another size, and `OSError`.
     """
     if len(vocabulary) != model.beta.shape[1]:
         raise ValueError(f"the model has {model.beta.shape[1]} words, the vocabulary {len(vocabulary)}")
-    tensors = _named(model.kind, model.parameters)
+    tensors = {name: np.asarray(array) for name, array in _named(model.kind, model.parameters).items()}
     about = {
         "kind": model.kind,
-        "settings": model.settings(),
-        "fitting": dataclasses.asdict(model.fitting),
+        "settings": model.get_params(),
         "steps": model.steps,
         "seen": model.seen,
         "vocabulary": list(vocabulary),
     }
-    with atomic_folder(path) as folder:
-        (folder / _JSON).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        safetensors.numpy.save_file({k: np.asarray(v) for k, v in tensors.items()}, folder / _TENSORS)
+    path = Path(path)
+    data = safetensors.numpy.save(tensors)
+    text = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
+    (path / _JSON).unlink(missing_ok=True)  # no reader takes the old words for those of the new numbers
+    atomic_write(path / _TENSORS, data)
+    atomic_write(path / _JSON, text)
 
 
 def load_topics(path: str | Path) -> tuple[TopicModel, tuple[str, ...]]:
@@ -58,10 +61,10 @@ def load_topics(path: str | Path) -> tuple[TopicModel, tuple[str, ...]]:
         raise FileNotFoundError(f"{path}: no topic model; its folder holds {_JSON} and {_TENSORS}")
     try:
         about = json.loads((path / _JSON).read_text(encoding="utf-8"))
-        model = _KINDS[about["kind"]](**about["settings"], fitting=Fitting(**about["fitting"]))
+        model = _made(about)
         model.steps, model.seen = int(about["steps"]), int(about["seen"])
         vocabulary = tuple(map(str, about["vocabulary"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise ValueError(f"{path / _JSON}: not a saved topic model ({problem!r:.120})") from None
     try:
         tensors = safetensors.numpy.load_file(path / _TENSORS)
@@ -73,6 +76,14 @@ def load_topics(path: str | Path) -> tuple[TopicModel, tuple[str, ...]]:
     arrays = {name: jnp.asarray(tensor) for name, tensor in tensors.items()}
     model.parameters = arrays["words"] if model.kind == "lda" else _PARAMETERS[model.kind](**arrays)
     return model, vocabulary
+
+
+def _made(about: dict[str, Any]) -> TopicModel:
+    """The model that a file describes; earlier ones had other names for priors, and the numbers of fitting apart."""
+    kind = _KINDS[about["kind"]]
+    settings = {_EARLIER.get(name, name): value for name, value in about["settings"].items()}
+    fitting = {name: value for name, value in about.get("fitting", {}).items() if name in kind.arguments}
+    return kind(**settings, **fitting)
 
 
 def _named(kind: str, parameters: Any) -> dict[str, jax.Array]:

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from culet.inference.topics.counts import Block
+from culet.inference.topics.corpus import Block
 from culet.inference.topics.dirichlet import exp_digamma
 from culet.inference.topics.svi import Conjugate, Scalar
 
-Beta = Literal["mean", "exp_log"]
+WordWeight = Literal["mean", "exp_log"]
 _SMALLEST_SCALE = 1e-6  # then it is multiplied out, so that float32 neither overflows nor underflows
 
 
@@ -36,13 +36,14 @@ class SparseTopics(NamedTuple):
 class SampledLDA(Conjugate[SparseTopics]):
     """LDA with known alpha and eta whose local step is Gibbs sampling.
 
-    `beta` is what a topic's word weighs: "exp_log", exp E[log beta] as the paper derives it, or "mean", E[beta]. With
-    a small eta the first shuts words out of topics that have not met them yet (at eta = 0.02 by a factor e^-50).
+    `word_weight` is what a word weighs in a topic: "exp_log", exp E[log beta] as the paper derives it, or "mean",
+    E[beta]. With a small eta the first shuts words out of topics that have not met them yet (at eta = 0.02 by a factor
+    e^-50).
     """
 
     alpha: Float[Array, "K"]
     eta: Scalar
-    beta: Beta = eqx.field(static=True)
+    word_weight: WordWeight = eqx.field(static=True)
     burn_in: int = eqx.field(static=True)  # sweeps over the document before any is kept
     samples: int = eqx.field(static=True)  # sweeps that are kept
 
@@ -67,7 +68,7 @@ class SampledLDA(Conjugate[SparseTopics]):
     def local(self, expectations: SparseTopics, block: Block, key: Key[Array, ""]) -> Int[Array, "S N R"]:
         """Topics of every token of every document in the kept sweeps."""
         return sample_topics(
-            word_weights(expectations, jnp.asarray(block.words), self.eta, self.beta),
+            word_weights(expectations, jnp.asarray(block.words), self.eta, self.word_weight),
             jnp.asarray(block.counts),
             self.alpha,
             key,
@@ -91,13 +92,13 @@ class SampledLDA(Conjugate[SparseTopics]):
 
 
 def word_weights(
-    parameters: SparseTopics, words: Int[Array, "*shape"], eta: Scalar, beta: Beta
+    parameters: SparseTopics, words: Int[Array, "*shape"], eta: Scalar, word_weight: WordWeight
 ) -> Float[Array, "*shape K"]:
     """What each topic gives to each of these words: E[beta], or exp E[log beta]."""
     concentration = eta + parameters.scale * parameters.counts[words]
     total = parameters.counts.shape[0] * eta + parameters.scale * parameters.totals
     shape = (1,) * words.ndim + total.shape
-    if beta == "mean":
+    if word_weight == "mean":
         return concentration / total.reshape(shape)
     return exp_digamma(concentration) / exp_digamma(total).reshape(shape)
 

@@ -70,9 +70,9 @@ def update(
     expectations = _expectations(model, parameters)
     keys = jax.random.split(key, len(blocks))
     local = partial(_local, model, expectations)
-    found = list(_threads().map(local, blocks, keys))  # all of them first: expectations may be the parameters
+    posteriors = list(_threads().map(local, blocks, keys))  # all of them first: expectations may be the parameters
     parameters = _towards_prior(model, parameters, rate)
-    for block, posterior in zip(blocks, found, strict=True):
+    for block, posterior in zip(blocks, posteriors, strict=True):
         parameters = _add(parameters, model, block, expectations, posterior, rate * scale)
     return parameters
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from culet.inference.topics.counts import as_counts, blocks
+from culet.inference.topics.corpus import as_counts, blocks
 from culet.inference.topics.hdp import HDPParameters, HierarchicalDirichlet, proportions
 from culet.inference.topics.svi import update
 from tests.inference.topics import oracle as topic_oracle

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import digamma
 
-from culet.inference.topics.counts import as_counts
+from culet.inference.topics.corpus import as_counts
 from culet.inference.topics.held_out import document_completion, split_tokens, topic_proportions
 
 K, V = 3, 10

@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from culet.inference.topics.counts import as_counts, blocks
-from culet.inference.topics.lda import LatentDirichlet, bound, global_divergence, infer, share_of_tokens, topic_words
+from culet.inference.topics.corpus import as_counts, blocks
+from culet.inference.topics.lda import LatentDirichlet, bound, global_divergence, infer, share_of_tokens
 from culet.inference.topics.svi import update
 from tests.inference.topics import oracle
 
@@ -80,7 +80,6 @@ def test_a_document_stops_by_itself_whatever_stands_beside_it():
     assert np.abs(further - together)[:D].max() > 1e-3  # so stopping early was real
 
 
-def test_words_of_topics_and_shares():
-    np.testing.assert_allclose(topic_words(jnp.asarray(LAMBDA)).sum(0), np.ones(K), rtol=1e-6)
+def test_shares_of_tokens():
     mass = (LAMBDA - ETA).sum(0)
     np.testing.assert_allclose(share_of_tokens(jnp.asarray(LAMBDA), ETA), mass / mass.sum(), rtol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from culet.inference.topics.counts import as_counts, token_blocks
+from culet.inference.topics.corpus import as_counts, token_blocks
 from culet.inference.topics.sparse_lda import SampledLDA, SparseTopics, dense, sample_topics, word_weights
 from culet.inference.topics.svi import update
 

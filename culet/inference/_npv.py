@@ -14,14 +14,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from culet.core.keys import as_key
 from culet.core.minimise import lbfgs
+from culet.distributions import Normal
 from culet.inference.posterior import LogDensity, Posterior, flattened
 
 
 def npv(
     log_density: LogDensity,
     starts: PyTree,
-    key: Key[Array, ""],
+    key: int | Key[Array, ""],
     *,
     sweeps: int = 10,
     probes: int | None = None,
@@ -45,10 +47,11 @@ def npv(
         raise ValueError(f"every leaf of starts needs the same first axis, the components; they have {sorted(counts)}")
     (components,) = counts
     pieces = [jax.tree.map(lambda leaf, n=n: leaf[n], starts) for n in range(components)]
-    found = [flattened(log_density, piece) for piece in pieces]
-    unravel = found[0][1]
-    means = jnp.stack([vector for vector, _ in found])
-    means, scales, bounds = _alternate(log_density, unravel, means, jax.random.split(key, sweeps), probes, widest)
+    flat = [flattened(log_density, piece) for piece in pieces]
+    unravel = flat[0][1]
+    means = jnp.stack([vector for vector, _ in flat])
+    keys = jax.random.split(as_key(key), sweeps)
+    means, scales, bounds = _alternate(log_density, unravel, means, keys, probes, widest)
     if not bool(jnp.all(jnp.isfinite(bounds))):
         raise ArithmeticError("the bound is not finite: let components begin where density and Hessian are finite")
     return Posterior(means, jnp.broadcast_to(scales[:, None], means.shape), unravel), bounds
@@ -90,10 +93,8 @@ def _scales(free: Float[Array, "N"], widest: float) -> Float[Array, "N"]:
 
 def _log_q(means: Float[Array, "N D"], scales: Float[Array, "N"]) -> Float[Array, "N"]:
     """Log of the mixture convolved with each component, at its mean: the entropy's lower bound is minus their mean."""
-    size = means.shape[1]
-    variances = jnp.square(scales)[:, None] + jnp.square(scales)[None]
-    squares = jnp.sum(jnp.square(means[:, None] - means[None]), axis=2)
-    logs = -0.5 * squares / variances - 0.5 * size * jnp.log(2 * math.pi * variances)
+    deviations = jnp.sqrt(jnp.square(scales)[:, None] + jnp.square(scales)[None])
+    logs = jnp.sum(Normal(means[None], deviations[..., None]).log_prob(means[:, None]), axis=2)
     return jax.nn.logsumexp(logs, axis=1) - math.log(means.shape[0])
 
 

@@ -3,7 +3,6 @@
 Axis letters: D numbers in the parameters.
 """
 
-import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from culet.core.minimise import lbfgs
+from culet.distributions import MultivariateNormal
 from culet.inference.posterior import LogDensity, Posterior, flattened
 
 
@@ -19,20 +19,20 @@ def laplace(log_density: LogDensity, start: PyTree, *, steps: int = 500) -> tupl
     """The Gaussian at the mode that L-BFGS reaches from `start`, and Laplace's estimate of the log evidence, in nats.
 
     (MacKay, "Information Theory, Inference, and Learning Algorithms", chapter 27.) Costs D gradients of gradients and
-    the memory of a D x D matrix. Raises `ArithmeticError` when the curvature at the point found is not that of a
-    maximum.
+    the memory of a D x D matrix. Raises `ArithmeticError` when the curvature at the point that is reached is not
+    that of a maximum.
     """
     vector, unravel = flattened(log_density, start)
     mode, value, precision = _peak(log_density, unravel, vector, steps)
     curvature, directions = jnp.linalg.eigh(precision)
     if not bool(curvature[0] > 0):  # also when it is not a number
         raise ArithmeticError(
-            f"the point found is not a maximum: the least curvature there is {float(curvature[0]):.3g}. "
-            "Give more steps or another start, or a proper prior to parameters that the data say nothing of"
+            f"L-BFGS ended at a point that is not a maximum: the least curvature there is {float(curvature[0]):.3g}. "
+            "Use more steps, another start, or a proper prior for parameters that the data do not determine"
         )
     covariance = (directions / curvature[None]) @ directions.T
-    evidence = value + 0.5 * vector.size * math.log(2 * math.pi) - 0.5 * jnp.sum(jnp.log(curvature))
-    return Posterior(mode[None], jnp.linalg.cholesky(covariance)[None], unravel), evidence
+    q = MultivariateNormal(mode, jnp.linalg.cholesky(covariance))
+    return Posterior(mode[None], q.scale_tril[None], unravel), value - q.log_prob(mode)
 
 
 @eqx.filter_jit
