@@ -47,7 +47,7 @@ class Posterior(eqx.Module):
     def scales(self) -> Float[Array, "N D"] | Float[Array, "N D D"]:
         """Those of the components, as they were given."""
         components: Any = self.distribution.components
-        return components.base.scale if isinstance(components, Independent) else components.scale_tril
+        return components.scale_tril if isinstance(components, MultivariateNormal) else components.base.scale
 
     def sample(self, key: int | Key[Array, ""], shape: tuple[int, ...] = ()) -> PyTree:
         """Draws parameters; every leaf gets `shape` in front of its own."""

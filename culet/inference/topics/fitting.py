@@ -5,6 +5,7 @@ Light, so that the command line need not wait for jax.
 Axis letters: D documents, V vocabulary, B documents of a minibatch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -59,6 +60,9 @@ class Minibatches:
 
     def __len__(self) -> int:
         return self.passes * self.per_pass
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[step] for step in range(len(self)))
 
     def __getitem__(self, step: int) -> Any:
         """The minibatch of a step, counted from 0. Raises `IndexError` beyond the last one."""

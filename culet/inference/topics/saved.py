@@ -81,8 +81,10 @@ def load_topics(path: str | Path) -> tuple[TopicModel, tuple[str, ...]]:
 def _made(about: dict[str, Any]) -> TopicModel:
     """The model that a file describes; earlier ones had other names for priors, and the numbers of fitting apart."""
     kind = _KINDS[about["kind"]]
-    settings = {_EARLIER.get(name, name): value for name, value in about["settings"].items()}
-    fitting = {name: value for name, value in about.get("fitting", {}).items() if name in kind.arguments}
+    settings: dict[str, Any] = {str(_EARLIER.get(name, name)): value for name, value in about["settings"].items()}
+    fitting: dict[str, Any] = {
+        name: value for name, value in about.get("fitting", {}).items() if name in kind.arguments
+    }
     return kind(**settings, **fitting)
 
 

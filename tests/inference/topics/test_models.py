@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from culet.core import Interrupted
 from culet.inference import HDP, LDA, Minibatches, SparseLDA, load_topics, save_topics, topic_figure
 
 V, D = 24, 60
-FITTING = {"passes": 3, "batch_size": 20}
+FITTING: dict[str, Any] = {"passes": 3, "batch_size": 20}
 GENERATOR = np.random.default_rng(0)
 TRUE = np.kron(np.eye(3), np.full(V // 3, 3 / V))  # three topics of eight words each
 COUNTS = np.array([GENERATOR.multinomial(14, GENERATOR.dirichlet([0.2] * 3) @ TRUE) for _ in range(D)])
