@@ -57,13 +57,13 @@ def _variant(
         from culet.audio.textures.synthesis import synthesise_texture
 
         settings = _settings(scale, seed, weights)
-        found: dict[str, Any] = {"budget": settings.iterations}
+        measured: dict[str, Any] = {"budget": settings.iterations}
         for name in sources:
             source = _source(name, scale, seed)
             copied = _mixed_up(source, seed) if shuffled else source
             made = synthesise_texture(copied, settings, progress=False)
-            found |= _judge(name, source, made.samples, scale, seed)
-        return found
+            measured |= _judge(name, source, made.samples, scale, seed)
+        return measured
 
     return Variant(description=description, run=per_seed(run))
 
@@ -76,10 +76,10 @@ def _mixed_up(samples: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _another_draw(seed: int, scale: Scale) -> dict[str, Any]:
-    found: dict[str, Any] = {"budget": 0}
+    measured: dict[str, Any] = {"budget": 0}
     for name in SOURCES:
-        found |= _judge(name, _source(name, scale, seed), _source(name, scale, seed + 1000), scale, seed)
-    return found
+        measured |= _judge(name, _source(name, scale, seed), _source(name, scale, seed + 1000), scale, seed)
+    return measured
 
 
 def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: int) -> dict[str, Any]:
@@ -94,15 +94,15 @@ def _judge(name: str, source: np.ndarray, new: np.ndarray, scale: Scale, seed: i
     old, unit = log_magnitude(source, WINDOW)
     made = in_units(new, unit, WINDOW)
     judge = RandomFeatures(old.shape[1], SIZES[scale].filters, 4, key=jax.random.key(10_000 + seed))
-    found: dict[str, Any] = {
+    measured: dict[str, Any] = {
         f"{name}_likeness": likeness(old, made),
         f"{name}_loss": float(gram_distance(judge, jnp.asarray(old), jnp.asarray(made))),
         f"{name}_spectrogram": made,
         f"{name}_sound": new,
     }
     if name == "clicks":
-        found["beat_error"] = beat_error(old, made, round(BEAT * RATE / (WINDOW // 4)))
-    return found
+        measured["beat_error"] = beat_error(old, made, round(BEAT * RATE / (WINDOW // 4)))
+    return measured
 
 
 def _figure(findings: Findings) -> "Figure":
@@ -116,10 +116,10 @@ def _figure(findings: Findings) -> "Figure":
     grid: Any = figure.subplots(len(findings) + 1, len(SOURCES), squeeze=False, sharey=True)
     for column, name in zip(grid.T, SOURCES, strict=True):
         shown = {"the source": log_magnitude(_source(name, scale, 0), WINDOW)[0]}
-        for variant, found in findings.items():
-            if f"{name}_loss" in found:
-                scores = f"loss {found[f'{name}_loss'][0]:.2f}, likeness {found[f'{name}_likeness'][0]:.2f}"
-                shown[f"{variant}: {scores}"] = found[f"{name}_spectrogram"][0]
+        for variant, measured in findings.items():
+            if f"{name}_loss" in measured:
+                scores = f"loss {measured[f'{name}_loss'][0]:.2f}, likeness {measured[f'{name}_likeness'][0]:.2f}"
+                shown[f"{variant}: {scores}"] = measured[f"{name}_spectrogram"][0]
         for axes in column[len(shown) :]:
             axes.set_axis_off()
         for axes, (label, one) in zip(column, shown.items(), strict=False):

@@ -62,17 +62,17 @@ def _run(weights: Mapping[str, Any], seeds: Sequence[int], scale: Scale) -> Mapp
         _Batches(seeds, size.batch_size), recipe, network=DenseAutoEncoder, seeds=seeds, evaluate=look,
         evaluate_every=max(1, size.steps // LOOKS), progress=False,
     )  # fmt: skip
-    found = jax.device_get(examine(models, images))
+    measured = jax.device_get(examine(models, images))
     classes = np.stack([factors[:, 0], *np.floor(factors[:, 1:] * GRADES[1:]).T], axis=1).astype(np.int64)
-    scores = [_scores(codes, classes) for codes in found["codes"]]
+    scores = [_scores(codes, classes) for codes in measured["codes"]]
     return {
         "mig": np.array([gaps.mean() for gaps, _ in scores]),
         "gaps": np.stack([gaps for gaps, _ in scores]),
         "information": np.stack([information for _, information in scores]),
-        "reconstruction": found["reconstruction"],
-        "divergence": found["divergence"].sum(axis=1),
+        "reconstruction": measured["reconstruction"],
+        "divergence": measured["divergence"].sum(axis=1),
         "switched_on": np.stack(looks, axis=1),
-        "moved": found["moved"],
+        "moved": measured["moved"],
         "budget": np.full(len(seeds), size.steps),
     }
 

@@ -40,20 +40,20 @@ def _fitted(scene: "Scene", wider: float) -> Mapping[str, Any]:
     from culet.astronomy import sky_prior, survey
 
     field = eqx.tree_at(lambda f: f.psf.covariances, scene.field, scene.field.psf.covariances * wider**2)
-    found = survey(field, sky_prior(len(field.bands)), progress=False)
-    sd = np.sqrt(np.einsum("sbb->sb", found.log_flux_covariance))
-    measured = _against(scene, found.position, found.log_flux, sd, found.star_probability > 0.5)
-    return measured | {"image": scene.field.counts[0], "residual": scene.field.counts[0] - found.model[0]}
+    detected = survey(field, sky_prior(len(field.bands)), progress=False)
+    sd = np.sqrt(np.einsum("sbb->sb", detected.log_flux_covariance))
+    measured = _against(scene, detected.position, detected.log_flux, sd, detected.star_probability > 0.5)
+    return measured | {"image": scene.field.counts[0], "residual": scene.field.counts[0] - detected.model[0]}
 
 
 def _apertures(seed: int, scale: Scale) -> Mapping[str, Any]:
     from culet.astronomy import detect
 
     scene = _scene(seed, scale)
-    found = detect(scene.field)
-    flux = np.maximum(found.flux, found.flux_error)
-    position = np.stack([found.x, found.y], axis=1)
-    return _against(scene, position, np.log(flux), found.flux_error / flux, found.star)
+    detected = detect(scene.field)
+    flux = np.maximum(detected.flux, detected.flux_error)
+    position = np.stack([detected.x, detected.y], axis=1)
+    return _against(scene, position, np.log(flux), detected.flux_error / flux, detected.star)
 
 
 def _against(scene: "Scene", position: Any, log_flux: Any, sd: Any, star: Any) -> dict[str, Any]:
@@ -118,8 +118,8 @@ def _figure(findings: Findings) -> "Figure":
     axes[0, 1].set_title("What the model leaves, in deviations of the sky", loc="left")
     panels = (("position_errors", "position error, pixels"), ("colour_errors", "colour error, magnitudes"))
     for panel, (name, label) in zip(axes[1], panels, strict=True):
-        for colour, (variant, found) in zip(COLOURS, findings.items(), strict=False):
-            errors = np.sort(np.asarray(found[name]).ravel())
+        for colour, (variant, measured) in zip(COLOURS, findings.items(), strict=False):
+            errors = np.sort(np.asarray(measured[name]).ravel())
             errors = errors[errors >= 0]
             panel.plot(errors, np.arange(1, errors.size + 1) / errors.size, label=variant, color=colour)
         panel.set(xscale="log", xlabel=label, ylabel="share of sources below")

@@ -88,8 +88,8 @@ def _attention_less_griffin(findings: Findings) -> np.ndarray:
     return best - findings[GRIFFIN]["beyond_loss"]
 
 
-def _rise(found: Measurements) -> np.ndarray:
-    return found["beyond_loss"] - found["inside_loss"]
+def _rise(measurements: Measurements) -> np.ndarray:
+    return measurements["beyond_loss"] - measurements["inside_loss"]
 
 
 experiment = Experiment(

@@ -66,8 +66,8 @@ def run(
     )  # fmt: skip
     method = _method(name, numbers)
     every = lessons(scale, seed, mixed_up=mixed_up)
-    found = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
-    stacked = {key: np.stack([each[key] for each in found]) for key in found[0]}
+    measured = [learned(method, recipe, every.first(count_of(scale, share)), scale, use) for share in shares]
+    stacked = {key: np.stack([each[key] for each in measured]) for key in measured[0]}
     by_share = {f"rouge_{percent}": value for percent, value in zip(PERCENT, stacked["chosen"], strict=False)}
     return stacked | by_share | {"budget": SIZES[scale].steps, **_summaries(stacked)}
 
@@ -136,13 +136,13 @@ def _figure(findings: Findings) -> "Figure":
         panels[1, place].set_title(f"{percent}%: drawn at four temperatures", loc="left", fontsize=11)
         panels[1, place].set(xlabel="Self-BLEU (more diverse to the left)", ylabel="ROUGE-1")
     every = np.tile(np.arange(1, 11), (1, len(SHARES), 1))
-    tenths = {name: {"tenth": every, "by_reward": found["by_reward"]} for name, found in findings.items()}
+    tenths = {name: {"tenth": every, "by_reward": measured["by_reward"]} for name, measured in findings.items()}
     _draw(panels[0, -1], tenths, len(SHARES) - 1, "tenth", "by_reward")
     panels[0, -1].set_title(f"{PERCENT[-1]}%: by the reward of the policy itself", loc="left", fontsize=11)
     panels[0, -1].set(xlabel="tenth of the completions, from the least reward", ylabel="ROUGE-1")
     shares = {
-        name: {"share": 100 * np.array([[SHARES[: LEAST.get(name)]]]), "correlation": found["correlation"][:, None]}
-        for name, found in findings.items()
+        name: {"share": 100 * np.array([[SHARES[: LEAST.get(name)]]]), "correlation": measured["correlation"][:, None]}
+        for name, measured in findings.items()
     }
     _draw(panels[1, -1], shares, 0, "share", "correlation")
     panels[1, -1].set_title("Correlation of reward and ROUGE-1", loc="left", fontsize=11)
@@ -158,10 +158,10 @@ def _draw(axes: Any, findings: Findings, place: int, x: str, y: str) -> None:
     """The mean over seeds of each variant with a thin line for each seed, with one of the shares of the data."""
     from culet.core.plot import COLOURS
 
-    for (name, found), colour in zip(findings.items(), COLOURS, strict=True):
-        if place >= found[y].shape[1]:
+    for (name, measured), colour in zip(findings.items(), COLOURS, strict=True):
+        if place >= measured[y].shape[1]:
             continue  # a variant with fewer shares
-        across, up = found[x][:, place], found[y][:, place]
+        across, up = measured[x][:, place], measured[y][:, place]
         axes.plot(np.broadcast_to(across, up.shape).T, up.T, color=colour, alpha=0.3, linewidth=0.7)
         axes.plot(across.mean(axis=0), up.mean(axis=0), color=colour, marker=".", label=name)
     axes.spines[["top", "right"]].set_visible(False)

@@ -86,11 +86,11 @@ def _run(method: "Method", seed: int, scale: Scale) -> Mapping[str, Any]:
     budget, key, plane = SIZES[scale].budget, jax.random.key(seed), jnp.zeros(2)
     corners = method(four_modes, plane, key, budget)
     divergence, density = _on_grid(four_modes, corners)
-    found = {"four_modes": divergence, "density": density, "budget": np.asarray(budget)}
+    measured = {"four_modes": divergence, "density": density, "budget": np.asarray(budget)}
     if SIZES[scale].all_targets:
-        found["banana"] = _on_grid(banana, method(banana, plane, key, budget))[0]
-        found["regression"] = _held_out(method, seed, budget)
-    return found
+        measured["banana"] = _on_grid(banana, method(banana, plane, key, budget))[0]
+        measured["regression"] = _held_out(method, seed, budget)
+    return measured
 
 
 def _on_grid(log_density: "LogDensity", posterior: "Posterior") -> tuple[np.ndarray, np.ndarray]:
@@ -165,12 +165,12 @@ def _figure(findings: Findings) -> "Figure":
     figure = Figure(figsize=(2.6 * len(findings), 3.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(1, len(findings), squeeze=False)
-    for panel, (variant, found) in zip(axes[0], findings.items(), strict=True):
+    for panel, (variant, measured) in zip(axes[0], findings.items(), strict=True):
         extent = (-_REACH, _REACH, -_REACH, _REACH)
-        panel.imshow(np.sqrt(np.asarray(found["density"])[0]), origin="lower", cmap="Blues", extent=extent)
+        panel.imshow(np.sqrt(np.asarray(measured["density"])[0]), origin="lower", cmap="Blues", extent=extent)
         for x in (-2.5, 2.5):
             panel.plot([x, x], [-2.5, 2.5], "+", color="#d1622b")
-        panel.set(title=f"{variant}: {np.mean(found['four_modes']):.3f} nats", xlim=(-6, 6), ylim=(-6, 6))
+        panel.set(title=f"{variant}: {np.mean(measured['four_modes']):.3f} nats", xlim=(-6, 6), ylim=(-6, 6))
     return figure
 
 

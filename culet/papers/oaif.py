@@ -63,12 +63,12 @@ def run(
         steps=steps, batch_size=pairs, new_tokens=CAPTIONS[scale].new_tokens, temperature=annotator.TEMPERATURE,
         learning_rate=rate or RATES[f"{when} {form}"], seed=seed, evaluate_every=steps // SIZES[scale].points,
     )  # fmt: skip
-    found, _ = trajectory(
+    measured, _ = trajectory(
         Preferences(form=loss, beta=BETAS[form], online=online), recipe, scale, use,
         compare=annotator.guessing(seed) if guessed else annotator.annotator(scale, instruction),
         training=None if online else annotator.pairs(scale, seed, steps, pairs),
     )  # fmt: skip
-    return found | ends(found) | {"budget": steps * pairs}
+    return measured | ends(measured) | {"budget": steps * pairs}
 
 
 def _variant(name: str, description: str, guessed: bool = False) -> Variant:
@@ -113,9 +113,9 @@ def _draw(axes: Any, findings: Findings, names: Sequence[str], x: str, y: str) -
     from culet.core.plot import COLOURS
 
     for place, name in enumerate(names):
-        found, colour, dash = findings[name], COLOURS[place % 3], "--" if place > 2 else "-"
-        axes.plot(found[x].T, found[y].T, dash, color=colour, alpha=0.3, linewidth=0.7)
-        axes.plot(found[x].mean(axis=0), found[y].mean(axis=0), dash, color=colour, marker=".", label=name)
+        measured, colour, dash = findings[name], COLOURS[place % 3], "--" if place > 2 else "-"
+        axes.plot(measured[x].T, measured[y].T, dash, color=colour, alpha=0.3, linewidth=0.7)
+        axes.plot(measured[x].mean(axis=0), measured[y].mean(axis=0), dash, color=colour, marker=".", label=name)
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)

@@ -255,22 +255,22 @@ experiment = Experiment(
         Claim(
             text="An inverse autoregressive flow of 64 numbers scores its own samples at least 20 times faster than it "
             "scores given ones",
-            margin=lambda found: found["drawn, then scored"]["seconds"] / found["scored as drawn"]["seconds"],
+            margin=lambda findings: findings["drawn, then scored"]["seconds"] / findings["scored as drawn"]["seconds"],
             at_least=20.0,
         ),
         Claim(
             text="Both scores are equal to 1e-4",
-            margin=lambda found: 1e-4 - found["scored as drawn"]["difference"],
+            margin=lambda findings: 1e-4 - findings["scored as drawn"]["difference"],
             at_least=0.0,
         ),
         Claim(
             text="PixelCNN needs at least 15% fewer bits per dimension than independent pixels, on images kept back",
-            margin=lambda found: 1 - found["pixelcnn"]["bits"] / found["factorised"]["bits"],
+            margin=lambda findings: 1 - findings["pixelcnn"]["bits"] / findings["factorised"]["bits"],
             at_least=0.15,
         ),
         Claim(
             text="A reversible network gives its input back to 1e-4",
-            margin=lambda found: 1e-4 - found["reversible"]["error"],
+            margin=lambda findings: 1e-4 - findings["reversible"]["error"],
             at_least=0.0,
         ),
     ),

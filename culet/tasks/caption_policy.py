@@ -166,9 +166,9 @@ def trajectory(
     return _columns(points), end
 
 
-def ends(found: Mapping[str, Any]) -> dict[str, Any]:
+def ends(measurements: Mapping[str, Any]) -> dict[str, Any]:
     """What `CAPTION_METRICS` name: the last points of a run."""
-    return {metric.name: found[metric.name.removeprefix("final_")][-1] for metric in CAPTION_METRICS}
+    return {metric.name: measurements[metric.name.removeprefix("final_")][-1] for metric in CAPTION_METRICS}
 
 
 def measured(policies: Sequence[Decoder], scale: Scale, seed: int, use: Use) -> dict[str, Any]:
@@ -184,12 +184,16 @@ def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 def draw_fronts(axes: Any, findings: Findings, names: Sequence[str], measure: str, points: str | None = None) -> None:
     """Curves of a measure against the divergence, a thin line for each seed; `points`, a variant, is drawn as dots."""
     for name, colour in zip(names, COLOURS * 2, strict=False):
-        found = findings[name]
-        axes.plot(found["kl"].T, found[measure].T, color=colour, alpha=0.3, linewidth=0.8)
-        axes.plot(found["kl"].mean(axis=0), found[measure].mean(axis=0), color=colour, label=name, marker=".")
+        measurements = findings[name]
+        axes.plot(measurements["kl"].T, measurements[measure].T, color=colour, alpha=0.3, linewidth=0.8)
+        axes.plot(
+            measurements["kl"].mean(axis=0), measurements[measure].mean(axis=0), color=colour, label=name, marker="."
+        )
     if points is not None:
-        found = findings[points]
-        axes.plot(found["kl"].mean(axis=0), found[measure].mean(axis=0), "D:", color="#999999", label=points)
+        measurements = findings[points]
+        axes.plot(
+            measurements["kl"].mean(axis=0), measurements[measure].mean(axis=0), "D:", color="#999999", label=points
+        )
     axes.set(xlabel="KL from the supervised model, nats per caption")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)

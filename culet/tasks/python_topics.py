@@ -96,11 +96,11 @@ def curves_figure(findings: Findings, title: str) -> "Figure":
     figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
-    for (name, found), colour in zip(findings.items(), _COLOURS, strict=False):
-        for seed, curve in enumerate(found["curve"]):
+    for (name, measured), colour in zip(findings.items(), _COLOURS, strict=False):
+        for seed, curve in enumerate(measured["curve"]):
             label = name if seed == 0 else None
-            left.plot(found["places"][seed], curve, color=colour, label=label, marker=".", linewidth=1.4)
-            right.plot(found["seconds"][seed], curve, color=colour, marker=".", linewidth=1.4)
+            left.plot(measured["places"][seed], curve, color=colour, label=label, marker=".", linewidth=1.4)
+            right.plot(measured["seconds"][seed], curve, color=colour, marker=".", linewidth=1.4)
     left.set_xlabel("passes over the corpus")
     right.set_xlabel("seconds, with compiling")
     right.set_xscale("log")

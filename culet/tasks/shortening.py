@@ -236,19 +236,21 @@ def learned(method: Method, recipe: AlignRecipe, training: PromptSet, scale: Sca
 
 
 def gain_at_equal_likeness(
-    found: Mapping[str, Float[np.ndarray, "... K"]], other: Mapping[str, Float[np.ndarray, "... K"]]
+    measurements: Mapping[str, Float[np.ndarray, "... K"]], other: Mapping[str, Float[np.ndarray, "... K"]]
 ) -> Float[np.ndarray, "..."]:
     """How much more ROUGE-1 one front has than another where both are as diverse by Self-BLEU, on average.
 
     Both are straight between temperatures, and compared over the Self-BLEU that both have.
     """
-    parts = [each[name].reshape(-1, len(TEMPERATURES)) for each in (found, other) for name in ("likeness", "quality")]
+    parts = [
+        each[name].reshape(-1, len(TEMPERATURES)) for each in (measurements, other) for name in ("likeness", "quality")
+    ]
     gains = []
     for likeness, quality, other_likeness, other_quality in zip(*parts, strict=True):
         low, high = max(likeness.min(), other_likeness.min()), min(likeness.max(), other_likeness.max())
         at = np.linspace(low, high, 33)
         gains.append(np.mean(_between(at, likeness, quality) - _between(at, other_likeness, other_quality)))
-    return np.reshape(gains, found["quality"].shape[:-1])
+    return np.reshape(gains, measurements["quality"].shape[:-1])
 
 
 def _between(at: Float[np.ndarray, "A"], x: Float[np.ndarray, "K"], y: Float[np.ndarray, "K"]) -> np.ndarray:

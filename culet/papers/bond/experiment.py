@@ -78,8 +78,8 @@ def _aligned(
         steps=steps, batch_size=batch_size, new_tokens=CAPTIONS[scale].new_tokens, learning_rate=rate, seed=seed,
         evaluate_every=steps // SIZES[scale].points, **reference,
     )  # fmt: skip
-    found, _ = trajectory(method, recipe, scale, "judging", judged)
-    return found | ends(found) | {"budget": steps * batch_size * each}
+    measured, _ = trajectory(method, recipe, scale, "judging", judged)
+    return measured | ends(measured) | {"budget": steps * batch_size * each}
 
 
 class _Shuffled:
@@ -106,8 +106,8 @@ def _table(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
     from culet.papers.bond.table import divergences
 
     shares, steps = jnp.asarray(SHARES), SIZES[scale].table_steps
-    found = [divergences(jnp.int32(seed), shares, TABLE_RATE, steps, 10) for seed in seeds]
-    return {"divergences": np.stack([np.asarray(each) for each in found])}
+    measured = [divergences(jnp.int32(seed), shares, TABLE_RATE, steps, 10) for seed in seeds]
+    return {"divergences": np.stack([np.asarray(each) for each in measured])}
 
 
 def _jeffreys_gain(findings: Findings) -> Float[np.ndarray, "N"]:

@@ -124,8 +124,8 @@ def _taught(name: str, own: bool, share: float = 1.0, trained: bool = True) -> V
 def _summariser(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.papers.gemma_2.on_policy import yardstick
 
-    found = yardstick(scale, seed, "judging").of_start
-    return {f"final_{key}": found[f"greedy_{key}"] for key in ("rouge_l", "rouge_1")}
+    measurements = yardstick(scale, seed, "judging").of_start
+    return {f"final_{key}": measurements[f"greedy_{key}"] for key in ("rouge_l", "rouge_1")}
 
 
 def _gain_on_policy(findings: Findings) -> Float[np.ndarray, "N"]:

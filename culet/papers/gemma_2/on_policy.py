@@ -97,8 +97,8 @@ def run(
         student(scale, seed), Distil(divergence=divergence, on_policy=float(own)), asked, recipe,
         teachers=(taught_by or teacher(scale),), evaluate=evaluate, progress=False,
     )  # fmt: skip
-    found = {name: np.array([point[name] for point in points]) for name in points[0]}
-    return found | {"apart_by_place": measure.apart(end), "budget": size.steps}
+    measured = {name: np.array([point[name] for point in points]) for name in points[0]}
+    return measured | {"apart_by_place": measure.apart(end), "budget": size.steps}
 
 
 class Yardstick(summaries.Measure):
@@ -111,9 +111,9 @@ class Yardstick(summaries.Measure):
     def apart(self, policy: Decoder) -> Float[np.ndarray, "T"]:
         """KL(teacher || student) at each token of what the student writes, in nats, mean over summaries that long."""
         rollout = self.written(policy, 1.0, 0)
-        found = np.asarray(_apart(policy, self.start, rollout))
+        measured = np.asarray(_apart(policy, self.start, rollout))
         mask = np.asarray(rollout.mask)
-        return (found * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+        return (measured * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
 
 
 @functools.cache
@@ -131,10 +131,12 @@ def _apart(student: Decoder, teacher: Decoder, rollout: Rollout) -> Float[Array,
 def draw_students(panels: Any, findings: Findings, names: Sequence[str], of_less: Sequence[str]) -> None:
     """ROUGE-L by step, and how far students are from their teacher at each place of their own summaries."""
     for place, name in enumerate([*names, *of_less]):
-        found, colour = findings[name], COLOURS[place % (len(names) // 2)]
+        measured, colour = findings[name], COLOURS[place % (len(names) // 2)]
         dash = ":" if name in of_less else "--" if place >= len(names) // 2 else "-"
-        panels[0].plot(found["step"].mean(axis=0), found["greedy_rouge_l"].mean(axis=0), dash, color=colour, label=name)
-        apart = found["apart_by_place"]
+        panels[0].plot(
+            measured["step"].mean(axis=0), measured["greedy_rouge_l"].mean(axis=0), dash, color=colour, label=name
+        )
+        apart = measured["apart_by_place"]
         panels[1].plot(np.arange(1, apart.shape[1] + 1), apart.mean(axis=0), dash, color=colour)
     panels[0].set_title("ROUGE-L of the likeliest summaries", loc="left", fontsize=11)
     panels[1].set_title("KL(teacher || student) on the student's own summaries, nats", loc="left", fontsize=11)

@@ -103,8 +103,8 @@ def _best(*rewards: str) -> Any:
     def run(seed: int, scale: Scale) -> dict[str, Any]:
         from culet.tasks.tunes.evaluator import yardstick
 
-        found = yardstick(scale, seed, MEASURED_ON).best_of(*rewards)
-        return {f"final_{name}": found[name] for name in ENDS if name in found} | {"budget": 0}
+        measured = yardstick(scale, seed, MEASURED_ON).best_of(*rewards)
+        return {f"final_{name}": measured[name] for name in ENDS if name in measured} | {"budget": 0}
 
     return per_seed(run)
 

@@ -56,9 +56,9 @@ def music_figure(findings: Findings, trained: Sequence[str], variants: Sequence[
     _draw_wins(panels["W"], findings, variants)
     for panel, x, y in (("S", "wins_r", "wins_u"), ("K", "kl", "win_rate")):
         for colour, name in zip(COLOURS, trained, strict=False):
-            found = findings[name]
-            panels[panel].plot(found[x].T, found[y].T, color=colour, alpha=0.3, linewidth=0.7)
-            panels[panel].plot(found[x].mean(axis=0), found[y].mean(axis=0), ".-", color=colour, label=name)
+            measured = findings[name]
+            panels[panel].plot(measured[x].T, measured[y].T, color=colour, alpha=0.3, linewidth=0.7)
+            panels[panel].plot(measured[x].mean(axis=0), measured[y].mean(axis=0), ".-", color=colour, label=name)
         panels[panel].legend(frameon=False, fontsize=9)
     panels["S"].set(xlabel="wins by key, metre and quality", ylabel="wins by the raters' taste")
     panels["K"].set(xlabel="KL from the supervised model, nats per phrase", ylabel="win-rate, by the listener")

@@ -65,9 +65,9 @@ def run(
         evaluate_every=size.steps // size.points,
     )  # fmt: skip
     beta = BETAS[RLAIF if size.one_beta else name] if beta is None else beta
-    found, end = trajectory(Reinforce(samples=2, beta=beta), recipe, scale, use, judged)
+    measured, end = trajectory(Reinforce(samples=2, beta=beta), recipe, scale, use, judged)
     spent = size.steps * size.prompts * 2
-    return found | ends(found) | _at_the_end(end, judged, scale, seed, use) | {"budget": spent}
+    return measured | ends(measured) | _at_the_end(end, judged, scale, seed, use) | {"budget": spent}
 
 
 def _reward(name: str, scale: Scale, seed: int, mixed_up: bool) -> "Reward":
@@ -131,7 +131,7 @@ def accuracy(judged: "Reward", answers: "Sequence[Answer]", scale: Scale) -> flo
     """How often neighbours are ordered as by their true worth; ties count half."""
     from culet.tasks.captions import reward
 
-    orders = [np.sign(found[::2] - found[1::2]) for found in (reward(scale)(answers), judged(answers))]
+    orders = [np.sign(scores[::2] - scores[1::2]) for scores in (reward(scale)(answers), judged(answers))]
     return float(0.5 * (1 + np.mean(orders[0] * orders[1])))
 
 

@@ -74,20 +74,20 @@ def remarks(scale: Scale) -> list[Remark]:
     Most are about phrases, from which it is learned soonest which words count for how much.
     """
     generator = np.random.default_rng(0)
-    alike, found = _endings(scale), []
+    alike, asked = _endings(scale), []
     for _ in range(ROUNDS):
-        found += _pairs(scale, alike, generator) + _singles(scale, alike, generator)
-    return [found[place] for place in generator.permutation(len(found))]
+        asked += _pairs(scale, alike, generator) + _singles(scale, alike, generator)
+    return [asked[place] for place in generator.permutation(len(asked))]
 
 
 def _endings(scale: Scale) -> dict[str, list[list[str]]]:
     """The words with which the shorter captions go on, by those with which they begin."""
-    found: defaultdict[str, list[list[str]]] = defaultdict(list)
+    endings: defaultdict[str, list[list[str]]] = defaultdict(list)
     for captions in pictures(scale, "training").half(0).captions:
         for words in map(str.split, captions):
             if OPENING < len(words) <= LONGEST:
-                found[" ".join(words[:OPENING])].append(words[OPENING:])
-    return found
+                endings[" ".join(words[:OPENING])].append(words[OPENING:])
+    return endings
 
 
 def _pairs(scale: Scale, alike: Mapping[str, list[list[str]]], generator: np.random.Generator) -> list[Remark]:
@@ -127,8 +127,8 @@ def _scores(scale: Scale, worths: Float[np.ndarray, "..."]) -> Int[np.ndarray, "
 @functools.cache
 def _usual(scale: Scale) -> tuple[float, float]:
     """Mean and standard deviation of the worth of what people wrote."""
-    found = reward(scale).of_texts([" ".join(words) for endings in _endings(scale).values() for words in endings])
-    return float(found.mean()), float(found.std())
+    worths = reward(scale).of_texts([" ".join(words) for endings in _endings(scale).values() for words in endings])
+    return float(worths.mean()), float(worths.std())
 
 
 def _text(words: Sequence[str], short: bool, generator: np.random.Generator) -> str:
@@ -222,7 +222,7 @@ def examined(scale: Scale, seed: int, size: Size) -> dict[str, float]:
     preferred = people(scale, seed)(firsts, seconds)
     one, both = in_order(scale, seed, size), averaged(scale, seed, size)
     alone, together = position_bias(one, firsts, seconds), position_bias(both, firsts, seconds)
-    single = [agreement(preferred, found) for found in (one(firsts, seconds), 1 - one(seconds, firsts))]
+    single = [agreement(preferred, likely) for likely in (one(firsts, seconds), 1 - one(seconds, firsts))]
     return {
         "agreement": agreement(preferred, both(firsts, seconds)),
         "single_agreement": float(np.mean(single)),

@@ -77,15 +77,15 @@ def run(
         summaries.prompts(scale, rows), recipe,
         reward=summaries.reward(scale, shuffled=shuffled) if rewarded else None, evaluate=evaluate, progress=False,
     )  # fmt: skip
-    found = {key: np.array([point[key] for point in points]) for key in points[0]}
-    return found | {f"final_{key}": found[key][-1] for key in points[0]} | {"budget": size.steps * size.summaries}
+    measured = {key: np.array([point[key] for point in points]) for key in points[0]}
+    return measured | {f"final_{key}": measured[key][-1] for key in points[0]} | {"budget": size.steps * size.summaries}
 
 
 def _best(seed: int, scale: Scale) -> dict[str, Any]:
     from culet.tasks.summaries import measure
 
-    found = measure(scale, seed, "judging").best_of(8, TEMPERATURE)
-    return found | {f"final_{key}": value for key, value in found.items()}
+    measured = measure(scale, seed, "judging").best_of(8, TEMPERATURE)
+    return measured | {f"final_{key}": value for key, value in measured.items()}
 
 
 def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
@@ -94,7 +94,7 @@ def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
     On captions of pictures for judging, and on what people said; the same for all seeds.
     """
 
-    def found(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
+    def run(seeds: Sequence[int], scale: Scale) -> dict[str, Any]:
         from culet.align.rewards import area_under_curve, human_statements, statements_about, word_precision
         from culet.tasks.summaries import captions, scorer
 
@@ -111,7 +111,7 @@ def _checked(overlap: bool) -> Callable[[Sequence[int], Scale], dict[str, Any]]:
             areas[key] = np.full(len(seeds), area)
         return areas
 
-    return found
+    return run
 
 
 def _variant(name: str, description: str, shuffled: bool = False) -> Variant:

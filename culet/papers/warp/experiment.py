@@ -80,11 +80,11 @@ def _spent(scale: Scale, iterations: int = ITERATIONS) -> int:
     return iterations * RUNS * SIZES[scale].steps * SIZES[scale].prompts * 2
 
 
-def _concluded(found: Mapping[str, Any], scale: Scale, iterations: int = ITERATIONS) -> dict[str, Any]:
+def _concluded(measurements: Mapping[str, Any], scale: Scale, iterations: int = ITERATIONS) -> dict[str, Any]:
     """With where it ended and what it cost."""
     from culet.tasks.caption_policy import ends
 
-    return {**found, **ends(found), "budget": _spent(scale, iterations)}
+    return {**measurements, **ends(measurements), "budget": _spent(scale, iterations)}
 
 
 def _towards(end: "Decoder", scale: Scale, seed: int) -> dict[str, Any]:
@@ -93,9 +93,9 @@ def _towards(end: "Decoder", scale: Scale, seed: int) -> dict[str, Any]:
     from culet.tasks.caption_policy import supervised, yardstick
 
     start, shares = supervised(scale, seed), np.linspace(0, 1, SIZES[scale].points + 1)[1:]
-    found = _measured([interpolate(start, end, float(share)) for share in shares], scale, seed)
+    measurements = _measured([interpolate(start, end, float(share)) for share in shares], scale, seed)
     first = yardstick(scale, seed, MEASURED_ON).start
-    return {name: np.concatenate([[first[name]], values]) for name, values in found.items()}
+    return {name: np.concatenate([[first[name]], values]) for name, values in measurements.items()}
 
 
 def _warp(runs: int) -> Any:
@@ -209,11 +209,13 @@ def _figure(findings: Findings) -> "Figure":
         panels[panel].set_xlim(-0.05, SHOWN * findings[WARP]["kl"].max())  # the one run goes much farther
         panels[panel].set_title(title, loc="left", fontsize=11)
     panels["W"].legend(frameon=False, fontsize=8)
-    found = findings[WARP]
-    merged = {"SLERP": (found["merged_kl"], found["merged_reward"])}
+    measurements = findings[WARP]
+    merged = {"SLERP": (measurements["merged_kl"], measurements["merged_reward"])}
     merged |= {name: (findings[name]["kl"], findings[name]["reward"]) for name in (LERP, FULL)}
-    draw_merges(panels["M"], (found["alone_kl"], found["alone_reward"]), merged)
-    draw_angles(panels["A"], {"task vectors": found["angles"], "full weights": found["full_angles"]}, LAYERS)
+    draw_merges(panels["M"], (measurements["alone_kl"], measurements["alone_reward"]), merged)
+    draw_angles(
+        panels["A"], {"task vectors": measurements["angles"], "full weights": measurements["full_angles"]}, LAYERS
+    )
     for axes in panels.values():
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -34,9 +34,9 @@ def draw_merges(
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
 
 
-def draw_angles(axes: Any, found: Mapping[str, Float[np.ndarray, "N I L"]], layers: Sequence[str]) -> None:
+def draw_angles(axes: Any, measured: Mapping[str, Float[np.ndarray, "N I L"]], layers: Sequence[str]) -> None:
     """Bars by layer, in degrees, one for each iteration; a dot for each seed."""
-    bars = [(f"{what}, iteration {n + 1}", each[:, n]) for what, each in found.items() for n in range(each.shape[1])]
+    bars = [(f"{what}, iteration {n + 1}", each[:, n]) for what, each in measured.items() for n in range(each.shape[1])]
     width = ROOM / len(bars)
     for number, ((label, values), colour) in enumerate(zip(bars, COLOURS, strict=False)):
         places = np.arange(len(layers)) + (number - (len(bars) - 1) / 2) * width
