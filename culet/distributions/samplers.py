@@ -86,8 +86,6 @@ def _propose(key: Array, concentration: Array) -> tuple[Array, Array]:
     cube = root * root * root
     uniform = jax.random.uniform(uniform_key, d.shape, d.dtype)
     bound = 0.5 * normal * normal + d * (1 - cube + jnp.log(jnp.where(root > 0, cube, 1)))
-    series = step**4 * (-3 / 4 + step * (3 / 5 - step * (1 / 2 - step * 3 / 7)))  # of it over d, which cancels
-    bound = jnp.where(jnp.abs(step) < 0.05, d * series, bound)
     return d * cube, (root > 0) & (jnp.log(uniform) < bound)
 
 
