@@ -35,8 +35,9 @@ def culet() -> None:
 
 for group in (quickstart, train, align, talk, inspect, convert, merge, topics, celeste, perception, papers):
     group.register(app)
-for command in app.registered_commands:
-    command.help = reflowed(command.callback.__doc__ or "") if command.callback else None
+for described in (app.registered_callback, *app.registered_commands):
+    if described is not None and described.callback is not None:
+        described.help = reflowed(described.callback.__doc__ or "")
 
 
 def main() -> None:

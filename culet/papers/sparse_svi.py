@@ -3,6 +3,7 @@
 Axis letters: N seeds.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from culet.experiments.experiment import Claim, Experiment, Findings, Metric, Scale, Variant, per_seed
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 SAMPLED, SAMPLED_LOG, VARIATIONAL = "sampled, mean of beta", "sampled, exp E[log beta]", "variational"
 SIZES = {"smoke": 4, "laptop": 50}  # topics
 # From small grids on other documents.
-_OWN_PRIORS = {"alpha": 0.02, "eta": 0.1}
-_SAMPLED_PRIORS = {"alpha": 0.1, "eta": 0.1}
+_OWN_PRIORS: Mapping[str, Any] = {"alpha": 0.02, "eta": 0.1}
+_SAMPLED_PRIORS: Mapping[str, Any] = {"alpha": 0.1, "eta": 0.1}
 
 
 def _fitting(seed: int, scale: Scale) -> dict[str, Any]:

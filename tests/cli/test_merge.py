@@ -36,7 +36,7 @@ def test_merging_on_the_arc_and_part_of_the_way_back(cli, folders, tmp_path):
     expected = interpolate(base, slerp(base, [a, b]), 0.3)
     for found, wanted in zip(leaves(tmp_path / "m"), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
-    assert "degrees by layer" in out and "2 models merged by slerp" in out
+    assert "updates of the base: 60 to 60 degrees" in out and "2 models merged by slerp" in out
 
 
 def test_a_weighted_average_in_shards_of_another_dtype(cli, folders, tmp_path):

@@ -144,7 +144,9 @@ def test_cached_greedy_generation_past_the_window(tmp_path, prompts):
     """Gemma 2, window 5, 40 new tokens: their cache and ours choose the same ones."""
     model = random_model(FAMILIES["gemma2"](**MODELS["gemma2"]), SEED)
     model.save_pretrained(tmp_path)
-    rows = [np.random.default_rng(length).integers(3, VOCABULARY, length).tolist() for length in prompts]
+    rows: list[list[int]] = [
+        np.random.default_rng(length).integers(3, VOCABULARY, length).tolist() for length in prompts
+    ]
     completions = generate(load_model(tmp_path), Letters(VOCABULARY), rows, max_new_tokens=40, stop_ids=[])
     for row, completion in zip(rows, completions, strict=True):
         theirs = model.generate(

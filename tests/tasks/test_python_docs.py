@@ -19,5 +19,5 @@ def test_a_course_is_a_recipe_with_a_tenth_of_warm_up():
     assert (recipe.steps, recipe.batch_size, recipe.learning_rate, recipe.seed) == (160, 8, 1e-2, 3)
     warmup = int(recipe.warmup * recipe.steps)
     schedule = warmup_cosine(1e-2, steps=160, warmup=warmup)
-    np.testing.assert_allclose([schedule(warmup), schedule(160)], [1e-2, 1e-3])
+    np.testing.assert_allclose(np.array([schedule(warmup), schedule(160)]), [1e-2, 1e-3])
     assert warmup == 16

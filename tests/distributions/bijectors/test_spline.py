@@ -80,7 +80,8 @@ def test_one_bin_is_the_identity():
 
 
 @pytest.mark.parametrize(
-    "bins, bound, words", [(1000, 1.0, "fewer than 1000, not 1000, bins"), (2, 0.0, "bound above 0")]
+    "bins, bound, words",
+    [(1000, 1.0, "there are 1000 bins; use fewer than 1000"), (2, 0.0, "bound is 0.0; it must be positive")],
 )
 def test_what_is_no_spline_is_told(bins, bound, words):
     with pytest.raises(ValueError, match=words):
