@@ -33,7 +33,7 @@ quickstart: $(VENV)/.core
 	$(BIN)/culet quickstart
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --durations=15 -m 'not parity' tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m 'not parity' tests
 
 parity: $(VENV)/.parity
 	XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -m parity tests
