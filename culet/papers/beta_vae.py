@@ -148,7 +148,7 @@ def _figure(findings: Findings) -> "Figure":
         panels["on"].plot(np.linspace(0, 100, len(curve)), curve, color=COLOURS[best[z]], label=FACTORS[best[z]])
     handles = {label: handle for handle, label in zip(*panels["on"].get_legend_handles_labels(), strict=True)}
     panels["on"].legend(handles.values(), handles.keys(), title="tells most of", frameon=False, fontsize=8)
-    panels["on"].set(xlabel="% of training", ylabel="nats told by a latent", title="Latents switch on")
+    panels["on"].set(xlabel="% of training", ylabel="KL of a latent, nats", title="Latents switch on")
     for i, (name, variant) in enumerate(findings.items()):
         place = np.arange(len(FACTORS)) + 0.25 * (i - 1)
         panels["gaps"].bar(place, variant["gaps"].mean(axis=0), 0.22, color=COLOURS[i], label=name)
@@ -184,7 +184,7 @@ experiment = Experiment(
     metrics=[
         Metric(name="mig", unit="mutual information gap, mean of four factors", better="higher"),
         Metric(name="reconstruction", unit="nats per image, from the mean code", better="lower"),
-        Metric(name="divergence", unit="nats told by the code", better="higher"),
+        Metric(name="divergence", unit="KL of the code, nats per image", better="higher"),
     ],
     budget_unit="gradient steps",
     variants={

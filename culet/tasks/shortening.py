@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.stats import spearmanr
 
+from culet.align.comparison import BestPolicy
 from culet.align.experience import Method
 from culet.align.judging import answers_of, sampled
 from culet.align.loop import AlignRecipe, align
@@ -216,20 +216,12 @@ def learned(method: Method, recipe: AlignRecipe, training: PromptSet, scale: Sca
     `Examination.sampled_at` measures. `fall` is by how much the run ends below the best that it had.
     """
     measure = examination(scale, use)
-    points: list[dict[str, float]] = []
-    best: list[Decoder] = []
-
-    def evaluate(policy: Decoder, step: int) -> dict[str, float]:
-        point = {"step": float(step)} | measure(policy)
-        if not points or point["stopping"] > max(each["stopping"] for each in points):
-            best[:] = [jax.tree.map(lambda leaf: jnp.copy(leaf) if eqx.is_array(leaf) else leaf, policy)]
-        points.append(point)
-        return point
-
-    align(pretrained(scale), method, training, recipe, evaluate=evaluate, progress=False)
-    measured = {name: np.array([point[name] for point in points]) for name in points[0]}
+    run = BestPolicy(lambda policy, step: measure(policy), by="stopping")
+    align(pretrained(scale), method, training, recipe, evaluate=run, progress=False)
+    assert run.policy is not None  # the last step is evaluated
+    measured = {name: np.array([point[name] for point in run.points]) for name in run.points[0]}
     curve = {name: np.concatenate([[start], measured[name]]) for name, start in ({"step": 0.0} | measure.start).items()}
-    return curve | measure.sampled_at(best[0]) | {
+    return curve | measure.sampled_at(run.policy) | {
         "chosen": measured["rouge"][measured["stopping"].argmax()],
         "fall": measured["rouge"].max() - measured["rouge"][-1],
     }  # fmt: skip

@@ -63,7 +63,7 @@ SIZES: Mapping[Scale, Sizes] = {
 }
 
 
-def heard(scale: Scale, texts: Sequence[str], generator: np.random.Generator) -> Float[np.ndarray, "N"]:
+def perceived_worth(scale: Scale, texts: Sequence[str], generator: np.random.Generator) -> Float[np.ndarray, "N"]:
     """What somebody hears in each caption: the difference of two such numbers has logistic noise."""
     return reward(scale).of_texts(texts) + NOISE * (generator.gumbel(size=len(texts)) - np.euler_gamma)
 
@@ -98,7 +98,7 @@ def _pairs(scale: Scale, alike: Mapping[str, list[list[str]]], generator: np.ran
         for places in zip(order[::2], order[1::2], strict=False):
             short = generator.random() < PHRASES
             asked.append((opening, *(_text(endings[place], short, generator) for place in places)))
-    worths = heard(scale, [text for _, *pair in asked for text in pair], generator).reshape(-1, 2)
+    worths = perceived_worth(scale, [text for _, *pair in asked for text in pair], generator).reshape(-1, 2)
     questions = [PAIR.format(instruction=WHICH, prompt=opening, first=one, second=two) for opening, one, two in asked]
     verdicts = np.where(worths[:, 0] > worths[:, 1], "1", "2")
     marks = [MARKS.format(*scores) for scores in _scores(scale, worths)]
@@ -111,7 +111,7 @@ def _singles(scale: Scale, alike: Mapping[str, list[list[str]]], generator: np.r
         (opening, _text(words, generator.random() < PHRASES, generator))
         for opening, endings in alike.items() for words in endings if generator.random() < SINGLES
     ]  # fmt: skip
-    worths = heard(scale, [text for _, text in asked], generator)
+    worths = perceived_worth(scale, [text for _, text in asked], generator)
     return [
         (SCORE.format(instruction=HOW, prompt=opening, answer=text), str(score))
         for (opening, text), score in zip(asked, _scores(scale, worths), strict=True)
@@ -184,7 +184,7 @@ def people(scale: Scale, seed: int) -> Preference:
     generator = np.random.default_rng(seed)
 
     def preference(firsts: Sequence[Answer], seconds: Sequence[Answer]) -> Float[np.ndarray, "N"]:
-        first, second = (heard(scale, [one.text for one in side], generator) for side in (firsts, seconds))
+        first, second = (perceived_worth(scale, [one.text for one in side], generator) for side in (firsts, seconds))
         return (first > second).astype(np.float32)
 
     return preference

@@ -32,7 +32,7 @@ from culet.tasks.tunes.training_rewards import KNOWN, conformity, corrupted, rew
 BEST = 8
 NO_TUNE = -1.0  # quality of what is none; that of corrupted phrases is -0.3 on average
 SHOWN = ("4/4", "6/8")  # metres
-WINS = {"win_rate": "all", "wins_r": "heard_r", "wins_u": "heard_u"}  # and what they are found by
+WINS = {"win_rate": "all", "wins_r": "heard_r", "wins_u": "heard_u"}  # and the scores they come from
 
 
 def _moves(tune: Tune) -> Iterator[tuple[str, int, int]]:
@@ -58,7 +58,7 @@ def _odds(scale: Scale) -> Mapping[tuple[str, int, int], float]:
 
 
 def quality_unseen(scale: Scale, tune: Tune) -> float:
-    """The mean over a tune's moves; moves never heard count as the least real."""
+    """The mean over a tune's moves; moves that were not seen count as the least real."""
     known = _odds(scale)
     least = min(known.values())
     odds = [known.get(move, least) for move in _moves(tune)]
@@ -83,16 +83,16 @@ class Listener:
             "conformity": tune_reward(conformity), "quality": quality, "taste": tune_reward(taste),
         }  # fmt: skip
         self.first: Mapping[str, Float[np.ndarray, "N"]] = {}  # a front asks about its references first
-        self.heard: Mapping[str, Float[np.ndarray, "N"]] = {}
+        self.scores: Mapping[str, Float[np.ndarray, "N"]] = {}
         self.answers: Sequence[Answer] = ()
 
     def __call__(self, answers: Sequence[Answer]) -> Float[np.ndarray, "N"]:
         """One number for each answer."""
         self.answers = answers
         parts = {name: np.asarray(part(answers), np.float64) for name, part in self.parts.items()}
-        self.heard = parts | {"all": parts["heard_r"] + parts["heard_u"]}
-        self.first = self.first or self.heard
-        return self.heard["all"]
+        self.scores = parts | {"all": parts["heard_r"] + parts["heard_u"]}
+        self.first = self.first or self.scores
+        return self.scores["all"]
 
 
 class Yardstick:
@@ -122,15 +122,15 @@ class Yardstick:
             answer = next((each for each in answers if answered_tune(each)), answers[0])
             ids = encode(answer.prompt + answer.text, special=False)
             shown[place, : len(ids)] = ids
-        return {"scores": self.listener.heard["all"].reshape(-1, SAMPLES), "shown": shown}
+        return {"scores": self.listener.scores["all"].reshape(-1, SAMPLES), "shown": shown}
 
     def _means(self) -> dict[str, float]:
-        heard = self.listener.heard
+        scores = self.listener.scores
         wins = {
-            name: float(win_rates(heard[part].reshape(-1, SAMPLES), self.references[part]).mean())
+            name: float(win_rates(scores[part].reshape(-1, SAMPLES), self.references[part]).mean())
             for name, part in WINS.items()
         }
-        return wins | {name: float(part.mean()) for name, part in heard.items()}
+        return wins | {name: float(part.mean()) for name, part in scores.items()}
 
     def best_of(self, *rewards: str) -> dict[str, float]:
         """What the best of `BEST` reference phrases by the sum of these parts is worth, in the words of a call."""

@@ -9,7 +9,7 @@ from culet.align.rewards import Answer
 from culet.lm import train_tokenizer
 from culet.papers.rlaif import labellers
 from culet.papers.rlaif.experiment import DIRECT, RLAIF, accuracy, preferred
-from culet.papers.rlaif.labellers import HOW, WHICH, heard, learned_tokens, remarks
+from culet.papers.rlaif.labellers import HOW, WHICH, learned_tokens, perceived_worth, remarks
 from culet.tasks.captions import reward
 
 GOOD, BAD = "runs in the grass", "works in the street"
@@ -17,7 +17,7 @@ GOOD, BAD = "runs in the grass", "works in the street"
 
 def test_people_prefer_as_in_the_model_of_bradley_and_terry():
     generator = np.random.default_rng(0)
-    better, worse = (heard("smoke", [text] * 20_000, generator) for text in (GOOD, BAD))
+    better, worse = (perceived_worth("smoke", [text] * 20_000, generator) for text in (GOOD, BAD))
     worths = reward("smoke").of_texts([GOOD, BAD])
     np.testing.assert_allclose(better.mean(), worths[0], atol=0.02)
     wanted = expit((worths[0] - worths[1]) / 0.5)
