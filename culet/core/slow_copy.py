@@ -48,7 +48,10 @@ class SlowCopy(eqx.Module):
         """
         if self.every:
             taken = step % self.every == 0
-            move = lambda old, new: jnp.where(taken, new.astype(old.dtype), old)  # noqa: E731
+
+            def move(old: Array, new: Array) -> Array:
+                return jnp.where(taken, new.astype(old.dtype), old)
+
         elif self.rate is not None:
             rate = self.rate
 
